@@ -1,0 +1,95 @@
+"""Names -> tasks and judges.
+
+A name is an entry point of the group ``smallclaims.tasks`` or ``smallclaims.judges`` (ours are
+declared in pyproject.toml in the same way as a plug-in's), or a card in ``judges/cards``. An entry
+point names a factory: ``factory(spec) -> Task`` or ``factory(spec, context) -> Judge``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from bench.spec import Spec
+from bench.types import BenchError, Context, Judge, Task
+
+
+def choose(kind: str, name: str, valid: Iterable[str], hint: str = "") -> BenchError:
+    """The error for a name that does not exist: near names first, then all that exist."""
+    names = sorted(valid)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    mean = f" Did you mean {' or '.join(near)}?" if near else ""
+    return BenchError(f"no {kind} {name!r}.{mean} There are: {', '.join(names)}.{hint}")
+
+
+@cache
+def _entry_points(group: str) -> dict[str, EntryPoint]:
+    return {e.name: e for e in entry_points(group=group)}
+
+
+@cache
+def cards() -> dict[str, dict[str, Any]]:
+    """Judge cards by name: the YAML files in ``judges/cards``, settings not yet checked."""
+    found = {}
+    for path in sorted(files("judges").joinpath("cards").iterdir(), key=lambda p: p.name):
+        if path.name.endswith(".yaml"):
+            card = yaml.safe_load(path.read_text(encoding="utf-8"))
+            found[path.name.removesuffix(".yaml")] = card
+    return found
+
+
+def task_names() -> list[str]:
+    """Every task that can be asked for by name."""
+    return sorted(_entry_points("smallclaims.tasks"))
+
+
+def judge_names() -> list[str]:
+    """Every kind of judge and every card that can be asked for by name."""
+    return sorted({*_entry_points("smallclaims.judges"), *cards()})
+
+
+def _load(point: EntryPoint) -> Callable[..., Any]:
+    try:
+        factory: Callable[..., Any] = point.load()
+    except (ImportError, AttributeError) as error:
+        raise BenchError(
+            f"{point.group} {point.name!r} ({point.value}) does not load: {error}. "
+            "Repair or uninstall the package that declares it."
+        ) from error
+    return factory
+
+
+def make_task(spec: Spec) -> Task:
+    """The task that `spec` names. Raises BenchError with near names for a typo."""
+    points = _entry_points("smallclaims.tasks")
+    if spec.name not in points:
+        raise choose("task", spec.name, points, " Your own pairs: jsonl:PATH.")
+    task: Task = _load(points[spec.name])(spec)
+    return task
+
+
+def resolve_judge(spec: Spec) -> Spec:
+    """A spec that names a card -> the spec of the card's kind, with the card's settings first and
+    the typed options over them. Raises BenchError with near names for a typo."""
+    points = _entry_points("smallclaims.judges")
+    if spec.name in cards() and not spec.argument:
+        card = dict(cards()[spec.name])
+        kind, argument = card.pop("kind"), card.pop("argument", "")
+        spec = Spec(kind, argument, {**card, **spec.options}, spec.label, spec.text)
+    if spec.name not in points:
+        hint = " A model of your own: KIND:MODEL, for example litellm:openai/gpt-4.1."
+        raise choose("judge", spec.name, judge_names(), hint)
+    return spec
+
+
+def make_judge(spec: Spec, context: Context) -> Judge:
+    """The judge that `spec` names, ready to be shown trials (its model not yet loaded)."""
+    spec = resolve_judge(spec)
+    judge: Judge = _load(_entry_points("smallclaims.judges")[spec.name])(spec, context)
+    return judge
