@@ -54,6 +54,21 @@ def judge_names() -> list[str]:
     return sorted({*_entry_points("smallclaims.judges"), *cards()})
 
 
+def judge_kinds() -> dict[str, str]:
+    """Kind of judge -> the first line of its factory's documentation."""
+    return _descriptions("smallclaims.judges")
+
+
+def task_descriptions() -> dict[str, str]:
+    """Task -> the first line of its factory's documentation."""
+    return _descriptions("smallclaims.tasks")
+
+
+def _descriptions(group: str) -> dict[str, str]:
+    points = sorted(_entry_points(group).items())
+    return {name: (_load(point).__doc__ or "").partition("\n")[0] for name, point in points}
+
+
 def _load(point: EntryPoint) -> Callable[..., Any]:
     try:
         factory: Callable[..., Any] = point.load()
@@ -65,12 +80,16 @@ def _load(point: EntryPoint) -> Callable[..., Any]:
     return factory
 
 
+def check_task(spec: Spec) -> None:
+    """Raises BenchError with near names when `spec` names no task."""
+    if spec.name not in task_names():
+        raise choose("task", spec.name, task_names(), " Your own pairs: jsonl:PATH.")
+
+
 def make_task(spec: Spec) -> Task:
-    """The task that `spec` names. Raises BenchError with near names for a typo."""
-    points = _entry_points("smallclaims.tasks")
-    if spec.name not in points:
-        raise choose("task", spec.name, points, " Your own pairs: jsonl:PATH.")
-    task: Task = _load(points[spec.name])(spec)
+    """The task that `spec` names, its data not yet read. Raises BenchError for a typo."""
+    check_task(spec)
+    task: Task = _load(_entry_points("smallclaims.tasks")[spec.name])(spec)
     return task
 
 
@@ -81,6 +100,7 @@ def resolve_judge(spec: Spec) -> Spec:
     if spec.name in cards() and not spec.argument:
         card = dict(cards()[spec.name])
         kind, argument = card.pop("kind"), card.pop("argument", "")
+        card.pop("default", None)
         spec = Spec(kind, argument, {**card, **spec.options}, spec.label, spec.text)
     if spec.name not in points:
         hint = " A model of your own: KIND:MODEL, for example litellm:openai/gpt-4.1."

@@ -25,6 +25,7 @@ MAX_RESPONSES = 62  # sets of responses are bit masks in a signed 64-bit integer
 Protocol = Literal["pairwise", "listwise", "pointwise"]
 Aspect = Literal["text", "model", "reference", "domain", "labels", "id"]
 Split = Literal["train", "dev", "test"]
+Orders = Literal["all", "first"]
 
 
 class BenchError(Exception):
@@ -241,7 +242,7 @@ def verdict(
     *,
     confidence: float | None = None,
     raw: str = "",
-    usage: Usage = Usage(),  # noqa: B008  (frozen)
+    usage: Usage = Usage(),
 ) -> Verdict:
     """An OK verdict from utilities in the order shown."""
     utilities = to_item_coordinates(trial.order, shown)
@@ -253,7 +254,7 @@ def failure(
     status: Status,
     *,
     raw: str = "",
-    usage: Usage = Usage(),  # noqa: B008  (frozen)
+    usage: Usage = Usage(),
     note: str = "",
 ) -> Verdict:
     """A verdict that is none."""
@@ -287,8 +288,10 @@ class JudgeCard:
     makes one trial. `sees`: the aspects of an item that it is given. `revision`: of its weights,
     recorded file or learnt numbers. `settings`: whatever else changes its verdicts (prompt hash,
     engine, dtype, temperature, ...). `parameters`: number of weights. `trained`: fitted for
-    judging. `tasks`: the only tasks it can judge, None for all. `max_responses`: longest list it
-    can be shown. `usd_per_mtok`: list price of (input, cached input, output) million tokens.
+    judging. `orders`: "first" when only the items' own order can be had (a recording of one
+    order). `tasks`: the only tasks it can judge, None for all. `max_responses`: longest list it
+    can be shown. `paid`: each call costs
+    money. `usd_per_mtok`: list price of (input, cached input, output) million tokens.
     """
 
     name: str
@@ -296,6 +299,7 @@ class JudgeCard:
     protocols: tuple[Protocol, ...]
     description: str = ""
     order_free: bool = False
+    orders: Orders = "all"
     sees: tuple[Aspect, ...] = ("text",)
     model: str | None = None
     revision: str | None = None
@@ -306,6 +310,7 @@ class JudgeCard:
     tasks: tuple[str, ...] | None = None
     max_responses: int = MAX_RESPONSES
     licence: str | None = None
+    paid: bool = False
     usd_per_mtok: tuple[float, float, float] | None = None
 
     def __post_init__(self) -> None:

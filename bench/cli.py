@@ -1,0 +1,182 @@
+"""The `smallclaims` command. Heavy libraries are imported by the commands that need them."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.types import BenchError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Can a small trained judge replace a large prompted one? Both on one bench.",
+)
+Out = Annotated[Path, typer.Argument(help="The run's folder, for example runs/verifiable.")]
+
+
+@app.command()
+def run(
+    judges: Annotated[str, typer.Option(help="Cards or KIND:MODEL, joined by commas.")] = "",
+    tasks: Annotated[str, typer.Option(help="Task names or jsonl:PATH, joined by commas.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Folder of the run. [runs/TASKS]")] = None,
+    limit: Annotated[int | None, typer.Option(help="Items a task, at the most.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the sampling and of judges that draw.")] = 0,
+    repeats: Annotated[int, typer.Option(help="Showings of each order.")] = 1,
+    budget_usd: Annotated[float | None, typer.Option(help="Stop when this much is spent.")] = None,
+    max_errors: Annotated[int, typer.Option(help="Stop a judge after so many errors.")] = 50,
+    keep_trained: Annotated[
+        bool, typer.Option("--keep-trained", help="Keep items that a judge was trained on.")
+    ] = False,
+    threads: Annotated[int | None, typer.Option(help="Threads of local models.")] = None,
+    plan: Annotated[Path | None, typer.Option(help="Run a saved plan.json again.")] = None,
+) -> None:
+    """Show every item to every judge, then print the tables. Run again, it goes on."""
+    from rich.console import Console
+
+    from bench.carry import carry
+    from bench.plan import Plan
+    from bench.prepare import make_plan
+    from bench.runner import Limits
+
+    if plan is None:
+        chosen = make_plan(
+            judges, tasks, limit=limit, seed=seed, repeats=repeats, keep_trained=keep_trained
+        )
+    elif judges or tasks or limit is not None or seed or repeats != 1 or keep_trained:
+        raise BenchError("--plan holds judges, tasks, limit, seed, repeats: give it, or them")
+    else:
+        chosen = Plan.from_json(_read(plan))
+    folder = out or Path("runs") / _name(chosen.tasks)
+    limits = Limits(budget_usd, max_errors)
+    stops = carry(chosen, folder, limits, threads, Console(stderr=True), time.monotonic())
+    _report(folder)
+    if stops:
+        raise SystemExit(3)
+
+
+@app.command()
+def report(run: Out) -> None:
+    """Make the tables of a run from its ledger, and print them."""
+    _report(run)
+
+
+@app.command()
+def check(run: Out) -> None:
+    """Recompute the tables of a run and say whether they are what is stored."""
+    from bench.ledger import Ledger
+    from reports.render import differing
+    from reports.tables import build
+
+    with Ledger(run / "ledger.sqlite") as ledger:
+        different = differing(build(ledger), run / "tables")
+    if different:
+        raise BenchError(
+            f"{run}: {len(different)} stored tables are not what the ledger gives: "
+            f"{', '.join(different)}. `smallclaims report {run}` writes them anew."
+        )
+    print(f"{run}: all tables are what the ledger gives")
+
+
+@app.command()
+def export(run: Out, parquet: Annotated[Path, typer.Argument(help="File to write.")]) -> None:
+    """Export all showings and verdicts of a run as one Parquet file."""
+    from bench.ledger import Ledger
+
+    with Ledger(run / "ledger.sqlite") as ledger:
+        ledger.export_parquet(parquet)
+    print(f"{parquet} written")
+
+
+@app.command()
+def judges() -> None:
+    """List the judges that can be asked for by name, with their cards."""
+    from bench.registry import cards, judge_kinds
+
+    for name, description in judge_kinds().items():
+        print(f"{name:28} {description}")
+    print("\nCards:")
+    for name, card in cards().items():
+        print(f"{name:28} {card.get('description', '')}")
+
+
+@app.command()
+def tasks() -> None:
+    """List the tasks that can be asked for by name."""
+    from bench.registry import task_descriptions
+
+    for name, description in task_descriptions().items():
+        print(f"{name:28} {description}")
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="For example probe.")],
+    task: Annotated[str, typer.Option(help="The task whose training split is learnt from.")],
+    out: Annotated[Path, typer.Option(help="Folder for the trained judge.")],
+    option: Annotated[
+        list[str] | None, typer.Option(help="A setting of the recipe, name=value.")
+    ] = None,
+    seed: int = 0,
+    threads: int | None = None,
+) -> None:
+    """Train a judge."""
+    from bench.prepare import cache_folder
+    from bench.registry import choose, make_task
+    from bench.spec import parse_specs
+    from bench.types import Context
+    from judges.training import RECIPES
+
+    if recipe not in RECIPES:
+        raise choose("recipe", recipe, RECIPES)
+    (spec,) = parse_specs(",".join([f"{recipe}:", *(option or [])]))
+    made = make_task(parse_specs(task)[0])
+    context = Context((made,), cache_folder(), threads, seed, _say)
+    folder = RECIPES[recipe](spec, made, out, context)
+    print(f"{folder} written. Use it: --judges {recipe}:{folder}")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _report(folder: Path) -> None:
+    from rich.console import Console
+
+    from bench.ledger import Ledger
+    from reports.render import save
+    from reports.tables import build
+    from reports.terminal import show
+
+    with Ledger(folder / "ledger.sqlite") as ledger:
+        tables = build(ledger)
+    save(tables, folder / "tables")
+    # Wide enough for the tables when the output is no terminal but a file or a pipe.
+    show(tables, Console() if sys.stdout.isatty() else Console(width=160))
+    print(f"\nTables: {folder / 'tables'} (csv, json, md)")
+
+
+def _name(tasks: tuple[str, ...]) -> str:
+    return re.sub(r"[^\w.+=-]+", "-", "+".join(tasks)).strip("-")[:100]
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BenchError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def main() -> None:
+    """Entry point: errors that the user can mend end in one message and exit code 2."""
+    try:
+        app()
+    except BenchError as error:
+        _say(f"error: {error}")
+        raise SystemExit(2) from None

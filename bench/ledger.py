@@ -1,0 +1,283 @@
+"""The store of verdicts: one SQLite file, and the only source of every table.
+
+Verdicts are appended and never changed (triggers refuse anything else); their primary key is the
+trial's content key, so a trial is never paid for twice. Infrastructure errors are kept beside them
+as attempts, and their trials are asked again when the run resumes. The plan, the judges' cards, the
+items and the list of trials are in the same file, so that a ledger explains itself.
+
+One process writes (a lock file says so); any number may read meanwhile (WAL).
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, astuple, fields
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from bench.plan import Plan, trials
+from bench.types import (
+    BenchError,
+    Item,
+    JudgeCard,
+    Label,
+    Message,
+    Response,
+    Status,
+    Usage,
+    Verdict,
+)
+
+SCHEMA_VERSION = 1
+_USAGE = tuple(f.name for f in fields(Usage))
+_SCHEMA = f"""
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE judges (id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, card TEXT NOT NULL);
+CREATE TABLE items (id INTEGER PRIMARY KEY, key TEXT NOT NULL, content TEXT NOT NULL);
+CREATE TABLE trials (judge INTEGER NOT NULL, item INTEGER NOT NULL, shown TEXT NOT NULL,
+    repeat INTEGER NOT NULL, key BLOB NOT NULL);
+CREATE INDEX trials_of_judge ON trials (judge);
+CREATE TABLE verdicts (key BLOB PRIMARY KEY, status TEXT NOT NULL, utilities TEXT, confidence REAL,
+    raw TEXT NOT NULL, note TEXT NOT NULL, at REAL NOT NULL,
+    {", ".join(f"{name} REAL" for name in _USAGE)});
+CREATE TABLE attempts (key BLOB NOT NULL, status TEXT NOT NULL, utilities TEXT, confidence REAL,
+    raw TEXT NOT NULL, note TEXT NOT NULL, at REAL NOT NULL,
+    {", ".join(f"{name} REAL" for name in _USAGE)});
+CREATE INDEX attempts_by_key ON attempts (key);
+CREATE TABLE sessions (judge TEXT NOT NULL, started REAL NOT NULL, wall_s REAL NOT NULL,
+    verdicts INTEGER NOT NULL, stopped TEXT);
+CREATE TRIGGER verdicts_are_final BEFORE UPDATE ON verdicts
+    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+CREATE TRIGGER verdicts_stay BEFORE DELETE ON verdicts
+    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+"""
+
+
+class Ledger:
+    """A ledger opened for reading, or for writing (which takes the lock).
+
+    Raises BenchError when the file is missing (reading), has another schema, is no ledger, or is
+    being written by another run.
+    """
+
+    def __init__(self, path: Path, *, write: bool = False) -> None:
+        self.path = path
+        self._lock = FileLock(path.with_name(path.name + ".lock"), timeout=0)
+        if write:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self._lock.acquire()
+            except Timeout:
+                raise BenchError(
+                    f"{path} is being written by another run. Wait for it or stop it, or give "
+                    "another --out. (Reading, `smallclaims report`, is possible meanwhile.)"
+                ) from None
+        elif not path.exists():
+            raise BenchError(
+                f"no ledger at {path}. `smallclaims run --out {path.parent}` makes one."
+            )
+        try:
+            self._open(write)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, write: bool) -> None:
+        self._db = sqlite3.connect(
+            self.path, isolation_level=None, timeout=30, check_same_thread=False
+        )
+        try:
+            if write:
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute("PRAGMA synchronous=FULL")
+                if not self._db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+                    self._create()
+            row = self._db.execute("SELECT value FROM meta WHERE name='schema'").fetchone()
+        except sqlite3.DatabaseError as error:
+            raise BenchError(f"{self.path} is no ledger: {error}. Give another --out.") from error
+        if row is None or int(row[0]) != SCHEMA_VERSION:
+            raise BenchError(
+                f"{self.path} has schema {row and row[0]}; this smallclaims reads schema "
+                f"{SCHEMA_VERSION}. Use the version that wrote it, or give another --out."
+            )
+
+    def _create(self) -> None:
+        # One transaction: a process killed here leaves an empty file, which the next run fills.
+        self._db.executescript(
+            f"BEGIN; {_SCHEMA} INSERT INTO meta VALUES ('schema', '{SCHEMA_VERSION}'); COMMIT;"
+        )
+
+    def close(self) -> None:
+        """Close the file and give the lock back."""
+        if hasattr(self, "_db"):
+            self._db.close()
+        self._lock.release()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    def write_plan(self, plan: Plan, items: Sequence[Item], judges: Sequence[JudgeCard]) -> None:
+        """Make `plan` the ledger's plan. Verdicts stay, and those that it needs are used again."""
+        with self._transaction():
+            for table in ("judges", "items", "trials"):
+                self._db.execute(f"DELETE FROM {table}")
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('plan', ?)", (plan.to_json(),))
+            self._db.executemany(
+                "INSERT INTO items VALUES (?, ?, ?)",
+                ((i, item.key, json.dumps(asdict(item))) for i, item in enumerate(items)),
+            )
+            for j, card in enumerate(judges):
+                row = (j, card.name, json.dumps(asdict(card), sort_keys=True))
+                self._db.execute("INSERT INTO judges VALUES (?, ?, ?)", row)
+                # Enumerated in (item, shown, repeat) order, and read back in it.
+                self._db.executemany(
+                    "INSERT INTO trials VALUES (?, ?, ?, ?, ?)",
+                    (
+                        (j, i, ",".join(map(str, t.order)), t.repeat, bytes.fromhex(t.key))
+                        for i, t in trials(items, card, repeats=plan.repeats)
+                    ),
+                )
+
+    def append(self, verdicts: Iterable[Verdict]) -> None:
+        """Add verdicts in one transaction: on disk, or not at all. A key that is there already
+        keeps its first verdict."""
+        rows: dict[str, list[tuple[object, ...]]] = {"verdicts": [], "attempts": []}
+        for v in verdicts:
+            table = "attempts" if v.status is Status.ERROR else "verdicts"
+            utilities = None if v.utilities is None else json.dumps(v.utilities)
+            text = (_storable(v.raw), _storable(v.note), time.time())
+            rows[table].append(
+                (bytes.fromhex(v.key), v.status, utilities, v.confidence, *text, *astuple(v.usage))
+            )
+        marks = ", ".join("?" * (7 + len(_USAGE)))
+        with self._transaction():
+            for table, values in rows.items():
+                self._db.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", values)
+
+    def add_session(
+        self, judge: str, started: float, wall_s: float, verdicts: int, stopped: str | None
+    ) -> None:
+        """Note that `judge` worked for `wall_s` seconds and gave `verdicts` answers."""
+        row = (judge, started, wall_s, verdicts, stopped)
+        self._db.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?)", row)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All or nothing, also when interrupted. A full disk is told as such."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield
+            self._db.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            self._rollback()
+            raise BenchError(
+                f"{self.path} cannot be written: {error}. What was there before is kept; "
+                "make room (or mend the folder's rights) and run the same command again."
+            ) from error
+        except BaseException:
+            self._rollback()
+            raise
+
+    def _rollback(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def plan(self) -> Plan:
+        """The plan. Raises BenchError before one was written."""
+        row = self._db.execute("SELECT value FROM meta WHERE name='plan'").fetchone()
+        if row is None:
+            raise BenchError(f"{self.path} has no plan yet: its run was stopped before it began.")
+        return Plan.from_json(row[0])
+
+    def done(self) -> set[str]:
+        """Keys of all trials that have their verdict."""
+        return {key.hex() for (key,) in self._db.execute("SELECT key FROM verdicts")}
+
+    def spent(self) -> float:
+        """US dollars so far, errors included."""
+        union = "SELECT cost_usd FROM verdicts UNION ALL SELECT cost_usd FROM attempts"
+        return float(self._db.execute(f"SELECT TOTAL(cost_usd) FROM ({union})").fetchone()[0])
+
+    def judges(self) -> list[JudgeCard]:
+        """Cards of the planned judges, in plan order."""
+        rows = self._db.execute("SELECT card FROM judges ORDER BY id")
+        return [_card(json.loads(card)) for (card,) in rows]
+
+    def items(self) -> list[Item]:
+        """The planned items, in plan order."""
+        rows = self._db.execute("SELECT content FROM items ORDER BY id")
+        return [_item(json.loads(content)) for (content,) in rows]
+
+    def showings(self, judge: str) -> Iterator[tuple[Any, ...]]:
+        """Every planned showing of one judge: (item index, order shown as "0,1", repeat, status,
+        utilities as JSON | None), in plan order. Without a verdict the status is "error" if it was
+        tried and "not_run" otherwise."""
+        return self._db.execute(
+            """SELECT t.item, t.shown, t.repeat, coalesce(v.status, (
+                   SELECT 'error' FROM attempts a WHERE a.key = t.key LIMIT 1), 'not_run'),
+                   v.utilities
+               FROM trials t JOIN judges j ON j.id = t.judge LEFT JOIN verdicts v ON v.key = t.key
+               WHERE j.name = ? ORDER BY t.rowid""",
+            (judge,),
+        )
+
+    def usage(self, judge: str) -> list[tuple[str, tuple[float | None, ...]]]:
+        """(status, usage fields) of every distinct planned trial of one judge that has been
+        answered, attempts included."""
+        rows = self._db.execute(
+            f"""WITH keys AS (SELECT DISTINCT t.key FROM trials t JOIN judges j ON j.id = t.judge
+                              WHERE j.name = ?)
+                SELECT status, {", ".join(_USAGE)} FROM verdicts WHERE key IN keys
+                UNION ALL
+                SELECT status, {", ".join(_USAGE)} FROM attempts WHERE key IN keys""",
+            (judge,),
+        )
+        return [(status, tuple(rest)) for status, *rest in rows]
+
+    def sessions(self) -> list[tuple[str, float, float, int, str | None]]:
+        """(judge, started, wall seconds, verdicts, why it stopped early | None), oldest first."""
+        return list(self._db.execute("SELECT * FROM sessions ORDER BY rowid"))
+
+    def export_parquet(self, path: Path) -> None:
+        """All planned showings with their verdicts and usage, one row each, as a Parquet file."""
+        import pandas as pd
+
+        query = """SELECT j.name AS judge, i.key AS item_key, t.shown, t.repeat, hex(t.key) AS key,
+                          v.status, v.utilities, v.confidence, v.raw, v.note, v.at, {usage}
+                   FROM trials t JOIN judges j ON j.id = t.judge JOIN items i ON i.id = t.item
+                   LEFT JOIN verdicts v ON v.key = t.key ORDER BY t.rowid"""
+        usage = ", ".join(f"v.{name}" for name in _USAGE)
+        frame = pd.read_sql_query(query.format(usage=usage), self._db)
+        frame.to_parquet(path, index=False)
+
+
+def _storable(text: str) -> str:
+    """Broken Unicode (lone surrogates) has no UTF-8 form: stored as question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _card(record: dict[str, Any]) -> JudgeCard:
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items()}
+    return JudgeCard(**values)
+
+
+def _item(record: dict[str, Any]) -> Item:
+    record["prompt"] = tuple(Message(**m) for m in record["prompt"])
+    record["responses"] = tuple(Response(**r) for r in record["responses"])
+    record["labels"] = tuple(
+        Label(label["annotator"], tuple(label["utilities"])) for label in record["labels"]
+    )
+    return Item(**record)

@@ -1,0 +1,157 @@
+"""Items x orders x repeats -> trials. Pure: no clock, no random state, no input or output.
+
+A run's choices live in `Plan`; everything that follows from them (which items, which orders, which
+seeds) is computed here, so the saved plan is enough to run again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from math import factorial
+from typing import Any
+
+from bench.types import BenchError, Item, JudgeCard, Protocol, Trial, content_key
+
+ALL_ORDERS_UP_TO = 6  # n! orders: all of them for 2 and 3 responses, a Latin square from 4 on
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is asked to do. `judges`, `tasks`: specs as typed. `limit`: items a task at the
+    most, None for all. `seed`: of the sampling and of judges that draw. `repeats`: showings of
+    each order. `keep_trained`: keep items whose prompt a judge was trained on."""
+
+    judges: tuple[str, ...]
+    tasks: tuple[str, ...]
+    limit: int | None = None
+    seed: int = 0
+    repeats: int = 1
+    keep_trained: bool = False
+
+    def __post_init__(self) -> None:
+        for name, least in (("limit", 1), ("repeats", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise BenchError(f"plan: {name} is {value}; {least} or more expected")
+
+    def to_json(self) -> str:
+        """The plan as JSON text, keys sorted."""
+        return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Plan:
+        """The inverse of `to_json`. Raises BenchError when the text is no plan."""
+        try:
+            fields: dict[str, Any] = json.loads(text)
+            values: dict[str, Any] = {
+                k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()
+            }
+            return cls(**values)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise BenchError(f"not a saved plan: {error}") from error
+
+
+def sample(items: Sequence[Item], limit: int | None, seed: int) -> list[Item]:
+    """At most `limit` items, every domain in its share (largest remainders, at least one each),
+    in their own order. A larger limit with the same seed keeps what a smaller one chose within
+    each domain's share, so that verdicts are used again."""
+    if limit is None or len(items) <= limit:
+        return list(items)
+    domains: dict[str, list[int]] = defaultdict(list)
+    for index, item in enumerate(items):
+        domains[item.domain].append(index)
+    chosen: set[int] = set()
+    for domain, share in _shares({d: len(v) for d, v in domains.items()}, limit).items():
+        rank = sorted(domains[domain], key=lambda i: content_key(seed, items[i].key, i))
+        chosen.update(rank[:share])
+    return [item for index, item in enumerate(items) if index in chosen]
+
+
+def _shares(sizes: dict[str, int], limit: int) -> dict[str, int]:
+    total = sum(sizes.values())
+    exact = {d: limit * n / total for d, n in sizes.items()}
+    share = {d: min(sizes[d], max(1, int(x))) for d, x in exact.items()}
+    by_remainder = sorted(sizes, key=lambda d: (int(exact[d]) - exact[d], d))
+    for domain in itertools.cycle(by_remainder):
+        if sum(share.values()) >= limit or share == sizes:
+            break
+        share[domain] += share[domain] < sizes[domain]
+    return share
+
+
+def orders(n: int) -> list[tuple[int, ...]]:
+    """The orders in which n responses are shown: all of them for n <= 3; otherwise a Latin square
+    of n orders developed from Williams' sequence (every response once in every slot; for even n
+    every response also follows every other exactly once; Williams 1949). The first order is the
+    items' own."""
+    if factorial(n) <= ALL_ORDERS_UP_TO:
+        return list(itertools.permutations(range(n)))
+    sequence = [0]
+    for step in range(1, n):
+        sequence.append((sequence[-1] + (step if step % 2 else -step)) % n)
+    label = {value: slot for slot, value in enumerate(sequence)}
+    return [tuple(label[(value + shift) % n] for value in sequence) for shift in range(n)]
+
+
+def protocol_for(card: JudgeCard, item: Item) -> Protocol:
+    """How `card`'s judge is asked about `item`. Raises BenchError when it cannot be."""
+    n = len(item.responses)
+    if "pointwise" in card.protocols:
+        return "pointwise"
+    wanted: Protocol = "pairwise" if n == 2 else "listwise"
+    if wanted not in card.protocols or n > card.max_responses:
+        limit = f", at most {card.max_responses} responses" if "listwise" in card.protocols else ""
+        raise BenchError(
+            f"judge {card.name!r} cannot be shown item {item.id!r} of task {item.task!r} with "
+            f"{n} responses; it takes {' or '.join(card.protocols)} trials{limit}. "
+            "Leave out the judge or the task."
+        )
+    return wanted
+
+
+def trials(
+    items: Iterable[Item], card: JudgeCard, *, repeats: int = 1
+) -> Iterator[tuple[int, Trial]]:
+    """(item index, trial) for every showing that `card`'s judge gets, of the tasks it can judge.
+
+    Pairwise and listwise: every order of `orders`, or one when the order cannot matter or only one
+    can be had. Pointwise: one showing per response; equal (prompt, response) have equal keys, so
+    they are asked once however many items use them.
+    """
+    identity = card.identity
+    for index, item in enumerate(items):
+        if card.tasks is not None and item.task not in card.tasks:
+            continue
+        protocol = protocol_for(card, item)
+        view = item.seen(card.sees)
+        n = len(item.responses)
+        if protocol == "pointwise":
+            shown: list[tuple[int, ...]] = [(i,) for i in range(n)]
+        elif card.order_free or card.orders == "first":
+            shown = [tuple(range(n))]
+        else:
+            shown = orders(n)
+        digests = _digests(view, protocol)
+        for k, order in enumerate(shown):
+            digest = digests[k if protocol == "pointwise" else 0]
+            at = "" if protocol == "pointwise" else ",".join(map(str, order))
+            for repeat in range(repeats):
+                text = f"{identity} {protocol} {digest} {at} {repeat}"
+                key = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+                yield index, Trial(key, view, order, protocol, repeat, int(key[:15], 16))
+
+
+def _digests(view: Item, protocol: Protocol) -> list[str]:
+    """Content keys of what is shown: one for the whole item, or one per response (pointwise)."""
+    prompt = [(m.role, m.content) for m in view.prompt]
+    labels = [(label.annotator, label.utilities) for label in view.labels]
+    rest = (prompt, view.task, view.id, view.domain, view.reference, labels)
+    texts = [(r.text, r.model) for r in view.responses]
+    if protocol == "pointwise":
+        return [content_key(rest, text) for text in texts]
+    return [content_key(rest, texts)]

@@ -1,0 +1,115 @@
+"""A plan -> the items and judges that carry it out. Everything that can be wrong with a run is
+found here, before anything is spent."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.plan import Plan, protocol_for, sample
+from bench.prices import priced
+from bench.registry import cards, make_judge, make_task, resolve_judge
+from bench.spec import parse_specs
+from bench.types import BenchError, Context, Item, Judge, Task
+
+NULL_JUDGES = ("random", "first", "longest", "shortest", "author")
+DEFAULT_TASK = "verifiable"
+
+
+def cache_folder() -> Path:
+    """Where models, fetched files and hidden states are kept: SMALLCLAIMS_CACHE or the user's
+    cache folder."""
+    named = os.environ.get("SMALLCLAIMS_CACHE")
+    return Path(named) if named else Path.home() / ".cache" / "smallclaims"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """`items`: what is shown, trained-on prompts left out, sampled. `left_out`: by task, how many
+    items were left out because a judge was trained on their prompt."""
+
+    tasks: tuple[Task, ...]
+    items: tuple[Item, ...]
+    judges: tuple[Judge, ...]
+    left_out: dict[str, int]
+
+
+def make_plan(
+    judges: str,
+    tasks: str,
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+    repeats: int = 1,
+    keep_trained: bool = False,
+) -> Plan:
+    """A plan from what the user typed; empty texts take the defaults. The null judges are always
+    in it. Raises BenchError for unknown names before anything is loaded."""
+    task_specs = parse_specs(tasks) or parse_specs(DEFAULT_TASK)
+    task_names = {spec.name for spec in task_specs}
+    judge_specs = parse_specs(judges) or [
+        s for n in _default_judges(task_names) for s in parse_specs(n)
+    ]
+    for spec in judge_specs:
+        resolve_judge(spec)
+    texts = [spec.text for spec in judge_specs]
+    texts += [name for name in NULL_JUDGES if name not in texts]
+    _refuse_twins("judge", texts)
+    _refuse_twins("task", [spec.text for spec in task_specs])
+    return Plan(tuple(texts), tuple(s.text for s in task_specs), limit, seed, repeats, keep_trained)
+
+
+def _default_judges(tasks: set[str]) -> list[str]:
+    """The judges recorded for one of the tasks, or else those whose card says `default: true`."""
+    recorded = [name for name, card in cards().items() if tasks & set(card.get("tasks", ()))]
+    return recorded or [name for name, card in cards().items() if card.get("default")]
+
+
+def _refuse_twins(kind: str, names: Iterable[str]) -> None:
+    twins = [name for name, count in Counter(names).items() if count > 1]
+    if twins:
+        raise BenchError(f"{kind} {', '.join(map(repr, twins))} is asked for twice; once expected")
+
+
+def prepare(plan: Plan, context: Context) -> Prepared:
+    """Load the plan's tasks, build its judges (training those that are trained on first use),
+    leave out what they were trained on, sample. `context.tasks` and `context.seed` are filled in
+    here. Raises BenchError when anything is missing or does not fit."""
+    tasks = tuple(make_task(spec) for text in plan.tasks for spec in parse_specs(text))
+    loaded = {task.card.name: _distinct(task) for task in tasks}
+    context = Context(tasks, context.cache, context.threads, plan.seed, context.say)
+    judges = []
+    for text in plan.judges:
+        judge = make_judge(parse_specs(text)[0], context)
+        judge.card = priced(judge.card)
+        judges.append(judge)
+    trained = frozenset[str]().union(*(judge.training_prompts for judge in judges))
+    items: list[Item] = []
+    left_out = {}
+    for name, every in loaded.items():
+        fresh = [i for i in every if plan.keep_trained or i.prompt_key not in trained]
+        left_out[name] = len(every) - len(fresh)
+        if not fresh:
+            raise BenchError(
+                f"task {name!r}: every prompt is one that a judge of this run was trained on. "
+                "Leave out that judge, or --keep-trained to see scores on training data."
+            )
+        items.extend(sample(fresh, plan.limit, plan.seed))
+    for judge in judges:
+        for item in items:
+            if judge.card.tasks is None or item.task in judge.card.tasks:
+                protocol_for(judge.card, item)
+    return Prepared(tasks, tuple(items), tuple(judges), left_out)
+
+
+def _distinct(task: Task) -> list[Item]:
+    items = list(task.items())
+    twins = [i for i, count in Counter(item.id for item in items).items() if count > 1]
+    if twins:
+        raise BenchError(f"task {task.card.name!r}: item id {twins[0]!r} is there twice")
+    if not items:
+        raise BenchError(f"task {task.card.name!r} has no items")
+    return items

@@ -1,0 +1,250 @@
+"""Carries a plan out: judge by judge, in batches, so that nothing finished is ever lost.
+
+A judge is shown all its trials of all tasks before the next one begins, so a model is loaded once.
+What has its verdict already is not asked again: resuming is running the same command.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+
+from bench.ledger import Ledger
+from bench.plan import trials
+from bench.prices import with_cost
+from bench.types import BenchError, Item, Judge, Status, Trial, Verdict
+
+COMMIT_EVERY_S = 0.5  # at most one second of work is lost when the process is killed
+COMMIT_AT = 5_000  # verdicts, for judges that answer faster than the clock
+FIRST_LOOK = 20  # this many verdicts, all unparsed, say that the prompt or the parser is wrong
+SAMPLES = 3
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When to stop early. `budget_usd`: for the whole run folder, None for no limit. `max_errors`:
+    infrastructure errors of one judge."""
+
+    budget_usd: float | None = None
+    max_errors: int = 50
+
+
+class JudgeStopped(Exception):
+    """This judge cannot usefully go on; the others can."""
+
+
+class RunStopped(Exception):
+    """The run is to end here."""
+
+
+@dataclass
+class Progress:
+    """What a display needs to know of the judge at work. Cost in US dollars, of the whole run."""
+
+    judge: str
+    planned: int
+    done_before: int
+    seen: int = 0
+    unparsed: int = 0
+    failed: int = 0
+    errors: int = 0
+    cost_usd: float = 0.0
+    started: float = field(default_factory=time.monotonic)
+
+    def rate(self) -> float:
+        """Verdicts a second since the judge began."""
+        return self.seen / max(time.monotonic() - self.started, 1e-9)
+
+
+Show = Callable[[Progress], None]
+
+
+def carry_out(
+    items: Sequence[Item],
+    judges: Sequence[Judge],
+    ledger: Ledger,
+    *,
+    repeats: int,
+    limits: Limits,
+    show: Show,
+) -> list[str]:
+    """Ask every judge its open trials. Returns why judges were stopped early, empty when none was.
+
+    KeyboardInterrupt passes through after everything that came back has been committed.
+    """
+    stops = []
+    done = ledger.done()
+    for judge in judges:
+        pending, planned = _pending(items, judge, repeats, done)
+        progress = Progress(
+            judge.card.name, planned, planned - len(pending), cost_usd=ledger.spent()
+        )
+        show(progress)
+        try:
+            if pending:
+                _check_budget(judge, limits, progress)
+                _work(judge, pending, ledger, limits, progress, show)
+        except JudgeStopped as stop:
+            stops.append(f"judge {judge.card.name!r} was stopped: {stop}")
+        except RunStopped as stop:
+            stops.append(str(stop))
+            break
+        finally:
+            judge.close()
+        done.update(trial.key for trial in pending)
+    return stops
+
+
+def _pending(
+    items: Sequence[Item], judge: Judge, repeats: int, done: set[str]
+) -> tuple[list[Trial], int]:
+    """Trials still to be asked, each key once, and the number of distinct trials planned."""
+    open_trials: dict[str, Trial] = {}
+    answered = set()
+    for _, trial in trials(items, judge.card, repeats=repeats):
+        if trial.key in done:
+            answered.add(trial.key)
+        else:
+            open_trials.setdefault(trial.key, trial)
+    return list(open_trials.values()), len(open_trials) + len(answered)
+
+
+def _check_budget(judge: Judge, limits: Limits, progress: Progress) -> None:
+    card = judge.card
+    if limits.budget_usd is None:
+        return
+    if card.paid and card.usd_per_mtok is None:
+        raise JudgeStopped(
+            f"--budget-usd is set and the price of {card.model!r} is not known. Name it with the "
+            "judge: usd_per_mtok=IN+CACHED+OUT (US dollars per million tokens)."
+        )
+    _stop_at(limits.budget_usd, progress.cost_usd)
+
+
+def _stop_at(budget_usd: float, cost_usd: float) -> None:
+    if cost_usd >= budget_usd:
+        raise RunStopped(
+            f"the budget of ${budget_usd:g} is used up (${cost_usd:.4f} spent). "
+            "Everything is kept; run again with a larger --budget-usd to go on."
+        )
+
+
+def _work(
+    judge: Judge,
+    pending: list[Trial],
+    ledger: Ledger,
+    limits: Limits,
+    progress: Progress,
+    show: Show,
+) -> None:
+    started = time.time()
+    stopped: str | None = "interrupted"
+    samples: list[str] = []
+    try:
+        with Committer(ledger) as committer, closing(_stream(judge, pending)) as verdicts:
+            for verdict in verdicts:
+                usage = with_cost(verdict.usage, judge.card.usd_per_mtok)
+                committer.add(replace(verdict, usage=usage))
+                progress.cost_usd += usage.cost_usd or 0.0
+                _look_at(verdict, progress, samples, limits)
+                show(progress)
+        stopped = None
+    except (JudgeStopped, RunStopped, BenchError) as error:
+        stopped = str(error)
+        raise
+    finally:
+        wall = time.monotonic() - progress.started
+        ledger.add_session(judge.card.name, started, wall, progress.seen, stopped)
+
+
+def _stream(judge: Judge, pending: list[Trial]) -> Generator[Verdict, None, None]:
+    """The judge's verdicts, with its promise checked: one for each trial, none for any other."""
+    waiting = {trial.key for trial in pending}
+    verdicts = judge.judge(pending)
+    try:
+        for verdict in verdicts:
+            if verdict.key not in waiting:
+                raise BenchError(
+                    f"judge {judge.card.name!r} answered a trial twice or one it was not asked "
+                    f"({verdict.key}). This is a fault of the judge's code."
+                )
+            waiting.remove(verdict.key)
+            yield verdict
+    finally:
+        close = getattr(verdicts, "close", None)
+        if close is not None:
+            close()
+    if waiting:
+        raise JudgeStopped(f"it left {len(waiting):,} of {len(pending):,} trials unanswered")
+
+
+def _look_at(verdict: Verdict, progress: Progress, samples: list[str], limits: Limits) -> None:
+    """Count the verdict, and stop when going on would only waste money."""
+    progress.seen += 1
+    progress.failed += verdict.status is not Status.OK
+    progress.errors += verdict.status is Status.ERROR
+    progress.unparsed += verdict.status is Status.UNPARSED
+    if verdict.status is Status.UNPARSED and len(samples) < SAMPLES:
+        samples.append(repr(verdict.raw[-300:]))
+    if progress.seen == FIRST_LOOK == progress.unparsed:
+        shown = "\n  ".join(samples)
+        raise JudgeStopped(
+            f"its first {FIRST_LOOK} replies held no verdict. {SAMPLES} of them (their ends):\n"
+            f"  {shown}\nThe prompt or its parser does not fit this model."
+        )
+    if progress.errors >= limits.max_errors:
+        raise JudgeStopped(
+            f"{progress.errors} errors (the last: {verdict.note}). Everything is kept; run the "
+            "same command again to go on, or raise --max-errors."
+        )
+    if limits.budget_usd is not None:
+        _stop_at(limits.budget_usd, progress.cost_usd)
+
+
+class Committer:
+    """Collects verdicts and writes them within `COMMIT_EVERY_S` of their arrival, also while the
+    judge is silent. Leaving the block writes the rest, whatever the reason for leaving."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._batch: list[Verdict] = []
+        self._lock = threading.Lock()
+        self._end = threading.Event()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._every, daemon=True)
+
+    def __enter__(self) -> Committer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+        self._write()
+
+    def add(self, verdict: Verdict) -> None:
+        """Take one verdict. Raises what an earlier write raised."""
+        if self._error is not None:
+            raise self._error
+        with self._lock:
+            self._batch.append(verdict)
+            full = len(self._batch) >= COMMIT_AT
+        if full:
+            self._write()
+
+    def _every(self) -> None:
+        while not self._end.wait(COMMIT_EVERY_S):
+            try:
+                self._write()
+            except BenchError as error:
+                self._error = error
+                return
+
+    def _write(self) -> None:
+        with self._lock:
+            if self._batch:
+                self._ledger.append(self._batch)
+                self._batch = []

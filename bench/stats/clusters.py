@@ -1,0 +1,206 @@
+"""Rows that share a prompt are not independent: what follows from that for a mean.
+
+Everything here needs the rows' cluster only through sums per cluster, so the cost is one pass over
+the rows whatever the number of clusters.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bench.types import BenchError
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+NO_VARIANCE = 1e-24
+"""A variance of numbers in [-1, 1] below this is rounding noise."""
+
+_CHUNK_CELLS = 1 << 21  # 16 MiB of bootstrap weights at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Clusters:
+    """Rows coded by cluster. `codes`: (n,) in 0..G-1, every code in use. `sizes`: (G,) rows per
+    cluster. Coding once serves every statistic on the same rows."""
+
+    codes: Ints
+    sizes: Ints
+
+    @classmethod
+    def of(cls, ids: Clusters | ArrayLike, n_rows: int) -> Clusters:
+        """Code (n,) ids of any hashable kind; what is coded already is only checked.
+
+        Raises BenchError when there are not `n_rows` of them, or when one is None or NaN.
+        """
+        clusters = ids if isinstance(ids, Clusters) else cls._coded(_codes(ids))
+        if clusters.n_items != n_rows:
+            raise BenchError(
+                f"{clusters.n_items} cluster ids for {n_rows} values; one id per value expected"
+            )
+        return clusters
+
+    @classmethod
+    def _coded(cls, codes: Ints) -> Clusters:
+        return cls(codes, np.bincount(codes))
+
+    def take(self, rows: NDArray[np.bool_]) -> Clusters:
+        """The clusters of the rows where `rows`, (n,) booleans, is true."""
+        return self._coded(_codes(self.codes[rows]))
+
+    @property
+    def n_items(self) -> int:
+        return self.codes.size
+
+    @property
+    def n_clusters(self) -> int:
+        return self.sizes.size
+
+    @property
+    def n_effective(self) -> float:
+        """G_eff = n^2 / sum n_g^2: the number of equal clusters that would weigh like these."""
+        return float(self.n_items**2 / np.sum(self.sizes.astype(np.float64) ** 2))
+
+    @property
+    def df(self) -> float:
+        """Degrees of freedom of a clustered mean: G_eff - 1, at least 1."""
+        return max(1.0, self.n_effective - 1)
+
+    def sums(self, values: Floats) -> Floats:
+        """(n,) values -> (G,) sums per cluster."""
+        sums = np.bincount(self.codes, weights=values, minlength=self.n_clusters)
+        return sums.astype(np.float64, copy=False)
+
+
+def _codes(ids: Any) -> Ints:
+    """Ids of any kind -> codes 0..G-1."""
+    array = np.asarray(ids) if hasattr(ids, "__array__") else None
+    if array is not None and array.ndim != 1:
+        raise BenchError(f"cluster ids have shape {array.shape}; one dimension expected")
+    if array is None or array.dtype.kind not in "biu":
+        return _codes_of_objects(list(ids) if array is None else array.tolist())
+    if array.size == 0:
+        return np.zeros(0, np.int64)
+    low, high = int(array.min()), int(array.max())
+    if array.dtype.kind != "i" or high - low > 4 * array.size + 1024:
+        return np.unique(array, return_inverse=True)[1].astype(np.int64)
+    offset: Ints = array.astype(np.int64) - low
+    rank: Ints = np.cumsum(np.bincount(offset) > 0, dtype=np.int64) - 1
+    return rank.take(offset)
+
+
+def _codes_of_objects(ids: list[Any]) -> Ints:
+    """Hashable ids -> codes in order of first appearance."""
+    try:
+        index = {value: code for code, value in enumerate(dict.fromkeys(ids))}
+    except TypeError as error:
+        raise BenchError(f"cluster ids: {error}; numbers or strings expected") from None
+    for value in index:
+        if value is None or value != value:
+            raise BenchError(f"cluster id {ids.index(value)} is {value}; an id expected")
+    return np.fromiter(map(index.__getitem__, ids), np.int64, len(ids))
+
+
+def checked(values: ArrayLike, low: float, high: float, what: str) -> Floats:
+    """(n,) finite numbers in [low, high] as floats. Raises BenchError that names the position."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1:
+        raise BenchError(f"{what} has shape {array.shape}; one dimension expected")
+    bad = ~((array >= low) & (array <= high))
+    if bad.any():
+        i = int(np.argmax(bad))
+        raise BenchError(
+            f"{what}[{i}] is {array[i]}; a number in [{low:g}, {high:g}] expected. "
+            "Leave out what is missing, and count it as missing."
+        )
+    return array
+
+
+def critical_value(level: float, df: float = math.inf) -> float:
+    """Two-sided critical value of Student's t, or of the normal law when `df` is infinite.
+
+    Raises BenchError unless 0 < level < 1.
+    """
+    if not 0 < level < 1:
+        raise BenchError(f"level is {level}; a number between 0 and 1 expected, such as 0.95")
+    if math.isinf(df):
+        return NormalDist().inv_cdf((1 + level) / 2)
+    from scipy.special import stdtrit
+
+    return float(stdtrit(df, (1 + level) / 2))
+
+
+def mean_variance(values: Floats, clusters: Clusters, *, small_sample: bool = True) -> float:
+    """Clustered variance of the mean of (n,) values: sum over clusters of (sum of residuals)^2,
+    over n^2 (CR0), times G / (G - 1) when `small_sample` (CR1); NaN for CR1 of one cluster.
+
+    Liang & Zeger 1986; for evaluations Miller 2024 (arXiv 2411.00640).
+    """
+    g = clusters.n_clusters
+    cr0 = float(np.sum(clusters.sums(values - values.mean()) ** 2)) / values.size**2
+    if not small_sample:
+        return cr0
+    return cr0 * g / (g - 1) if g > 1 else math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """A clustered mean of n rows. `se`: CR1, NaN where the clusters do not vary. `deff`: design
+    effect, CR1 variance over that of independent rows, never below 1. `n_eff`: n / deff."""
+
+    value: float
+    se: float
+    deff: float
+    n_eff: float
+
+
+def clustered_mean(values: Floats, clusters: Clusters) -> Mean:
+    """Mean, error and design effect of (n,) values in [-1, 1], n >= 1.
+
+    The variance of independent rows is the sample variance (over n) divided by n: p(1 - p)/n for
+    0/1 values. A design effect below 1 is not believed, so the clusters never shorten an interval.
+    """
+    mean = float(values.mean())
+    variance = mean_variance(values, clusters)
+    independent = float(np.mean((values - mean) ** 2)) / values.size
+    varies = variance > NO_VARIANCE and independent > NO_VARIANCE
+    deff = max(1.0, variance / independent) if varies else 1.0
+    se = math.sqrt(variance) if varies else math.nan
+    return Mean(mean, se, deff, values.size / deff)
+
+
+def bootstrap_sums(statistics: Floats, *, replicates: int = 10_000, seed: int = 0) -> Floats:
+    """(G, k) sums per cluster -> (replicates, k) sums of clusters drawn with replacement.
+
+    Poisson(1) weights from G = 100 on (right for ratios of these sums), multinomial below. The
+    same arguments give the same bytes on every machine and number of threads: the statistics are
+    rounded to a binary grid on which all sums are exact in double precision.
+    """
+    rng = np.random.default_rng(seed)
+    g = statistics.shape[0]
+    largest = float(np.abs(statistics).sum(axis=0).max(initial=0.0))
+    # No weight reaches 2^7 and no total exceeds 2^45 grid steps: all sums stay below 2^53.
+    grid = 2.0 ** (45 - math.ceil(math.log2(largest))) if largest > 0 else 1.0
+    rounded = np.round(statistics * grid) / grid
+    chunk = max(1, min(256, _CHUNK_CELLS // max(g, 1)))
+    out = np.empty((replicates, statistics.shape[1]))
+    for start in range(0, replicates, chunk):
+        rows = min(chunk, replicates - start)
+        out[start : start + rows] = _weights(rng, rows, g) @ rounded
+    return out
+
+
+def _weights(rng: np.random.Generator, rows: int, g: int) -> Floats:
+    """(rows, G) bootstrap weights."""
+    if g < 100:
+        return rng.multinomial(g, np.full(g, 1 / g), size=rows).astype(np.float64)
+    # A 16-bit draw looked up in the Poisson(1) law: mean 1 and variance 1 to four digits.
+    law = np.cumsum([math.exp(-1) / math.factorial(k) for k in range(9)])
+    table = np.searchsorted(law, (np.arange(65536) + 0.5) / 65536).astype(np.float64)
+    return table[rng.integers(0, 65536, size=(rows, g), dtype=np.uint16)]

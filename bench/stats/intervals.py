@@ -1,0 +1,89 @@
+"""One proportion, or one mean of credits in [0, 1]."""
+
+from __future__ import annotations
+
+import math
+
+from numpy.typing import ArrayLike
+
+from bench.stats.clusters import Clusters, checked, clustered_mean, critical_value
+from bench.stats.estimate import Basis, Estimate, Soundness
+from bench.types import BenchError
+
+MIN_EFFECTIVE_FAILURES = 5
+NO_ERROR = "no variation between prompts: no standard error"
+
+
+def wilson(successes: float, n: int, level: float = 0.95) -> Estimate:
+    """Wilson's score interval for `successes` of `n` independent rows (Wilson 1927).
+
+    `successes` may be fractional. No row: insufficient. One row: no standard error.
+    Raises BenchError unless 0 <= successes <= n.
+    """
+    if not 0 <= successes <= n:
+        raise BenchError(f"{successes} successes of {n}; a number from 0 to {n} expected")
+    basis = Basis("Wilson", level, n, n)
+    critical = critical_value(level)
+    if n == 0:
+        return basis.undefined("insufficient", "no items")
+    p = successes / n
+    se = math.sqrt(p * (1 - p) / n) if 0 < p < 1 and n > 1 else math.nan
+    return basis.estimate(
+        p,
+        score_interval(p, n, critical),
+        se=se,
+        n_eff=float(n),
+        df=math.inf,
+        status=_few(p, n),
+    )
+
+
+def cluster_wilson(
+    values: ArrayLike, clusters: Clusters | ArrayLike, *, level: float = 0.95, missing: int = 0
+) -> Estimate:
+    """Mean credit with the cluster-adjusted Wilson interval.
+
+    Wilson's interval for n / deff items with the critical value of t(G_eff - 1): effective sample
+    size after Korn & Graubard 1998. `values`: (n,) credits in [0, 1], one per item. `clusters`:
+    (n,) prompt ids. `missing`: items that have no credit.
+
+    Where the credits do not vary (all right, all wrong, all half) the design effect is taken as 1
+    and the interval still has a width. With fractional credits it is wider than it need be,
+    because Wilson's form takes p(1 - p) for the variance of one item.
+
+    No item: insufficient. One item: plain Wilson, no standard error. One cluster: no interval.
+    Raises BenchError for a value that is NaN or outside [0, 1], with its position.
+    """
+    credit = checked(values, 0, 1, "values")
+    groups = Clusters.of(clusters, credit.size)
+    basis = Basis("cluster-adjusted Wilson", level, credit.size, groups.n_clusters, missing)
+    df = groups.df if credit.size > 1 else math.inf
+    critical = critical_value(level, df)
+    if credit.size == 0:
+        return basis.undefined("insufficient", "no items")
+    mean = clustered_mean(credit, groups)
+    if groups.n_clusters == 1 and credit.size > 1:
+        return basis.undefined("one_cluster", "one prompt: its error is unknown", mean.value)
+    return basis.estimate(
+        mean.value,
+        score_interval(mean.value, mean.n_eff, critical),
+        se=mean.se,
+        n_eff=mean.n_eff,
+        df=df,
+        status=_few(mean.value, mean.n_eff),
+        note=NO_ERROR if math.isnan(mean.se) else "",
+    )
+
+
+def _few(p: float, n_eff: float) -> Soundness | None:
+    """ok_small where fewer than 5 effective successes or failures carry the interval."""
+    return "ok_small" if n_eff * min(p, 1 - p) < MIN_EFFECTIVE_FAILURES else None
+
+
+def score_interval(p: float, n: float, critical: float) -> tuple[float, float]:
+    """Wilson's interval for a proportion `p` of `n` effective rows; always holds `p`."""
+    shrink = 1 + critical**2 / n
+    centre = (p + critical**2 / (2 * n)) / shrink
+    half = critical * math.sqrt(p * (1 - p) / n + critical**2 / (4 * n**2)) / shrink
+    # The bounds at p = 0 and p = 1 are exact; elsewhere this only removes rounding noise.
+    return max(0.0, min(centre - half, p)), min(1.0, max(centre + half, p))

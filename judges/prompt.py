@@ -1,0 +1,138 @@
+"""A prompt file: the words in which a judge is asked, kept as data.
+
+Model text is only ever a value of a template, never a template: it cannot carry instructions to
+the renderer. What it says to the judge is another matter, and the judge's own.
+"""
+
+from __future__ import annotations
+
+import string
+from dataclasses import dataclass, fields
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+import yaml
+from jinja2 import StrictUndefined, Template, TemplateError, meta
+from jinja2.sandbox import SandboxedEnvironment
+
+from bench.types import BenchError, Message, Protocol, Trial, content_key
+from judges.parsers import PARSERS
+
+LETTERS = string.ascii_uppercase
+VARIABLES = frozenset({"prompt", "responses", "letters", "reference"})
+Outcome = Literal["letter", "tie"]
+
+_ENVIRONMENT = SandboxedEnvironment(
+    undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False, trim_blocks=True
+)
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """How a judge is asked, and how its answer is read.
+
+    `name`: as in cards. `protocols`: pairwise, listwise. `follows`: the published protocol it
+    imitates, or "own". `licence`: of the wording. `parser`: a name in judges.parsers.PARSERS.
+    `returns`: what the answer may be: letter, tie. `template`: Jinja2 over `prompt` (messages with
+    `role` and `content`), `responses` (texts in the order shown), `letters` (A, B, ...) and,
+    where it is used, `reference` (text, or none).
+    """
+
+    name: str
+    protocols: tuple[Protocol, ...]
+    follows: str
+    licence: str
+    parser: str
+    returns: tuple[Outcome, ...]
+    template: str
+
+    def __post_init__(self) -> None:
+        where = f"prompt {self.name!r}"
+        _among(where, "protocols", self.protocols, ("pairwise", "listwise"))
+        _among(where, "returns", self.returns, get_args(Outcome))
+        _among(where, "parser", (self.parser,), tuple(PARSERS))
+        try:
+            unknown = self._variables() - VARIABLES
+        except TemplateError as error:
+            raise BenchError(f"{where}: the template is not valid Jinja2: {error}") from error
+        if unknown:
+            raise BenchError(
+                f"{where}: the template uses {', '.join(sorted(unknown))}; "
+                f"there are: {', '.join(sorted(VARIABLES))}"
+            )
+
+    def _variables(self) -> set[str]:
+        return meta.find_undeclared_variables(_ENVIRONMENT.parse(self.template))
+
+    @cached_property
+    def _compiled(self) -> Template:
+        return _ENVIRONMENT.from_string(self.template)
+
+    @property
+    def uses_reference(self) -> bool:
+        """Whether the judge is shown the item's reference."""
+        return "reference" in self._variables()
+
+    @property
+    def key(self) -> str:
+        """Content key of what changes verdicts: not the name, not the licence."""
+        return content_key(self.template, self.parser, self.returns)
+
+    def render(self, trial: Trial) -> tuple[Message, ...]:
+        """The conversation that asks for a verdict on `trial`: one user message.
+
+        Raises BenchError when the template fails on this trial.
+        """
+        shown = [response.text for response in trial.shown]
+        try:
+            text = self._compiled.render(
+                prompt=trial.item.prompt,
+                responses=shown,
+                letters=LETTERS[: len(shown)],
+                reference=trial.item.reference,
+            )
+        except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise BenchError(f"prompt {self.name!r}: {error}. Mend its template.") from error
+        return (Message("user", text),)
+
+
+def load_prompt(name: str) -> Prompt:
+    """The prompt of that name in judges/prompts, or the one in the YAML file at that path.
+
+    Raises BenchError with the names that exist, or with what is wrong with the file.
+    """
+    folder = files("judges").joinpath("prompts")
+    own = name.endswith((".yaml", ".yml"))
+    source = Path(name) if own else folder.joinpath(f"{name}.yaml")
+    if not source.is_file():
+        names = sorted(p.name.removesuffix(".yaml") for p in folder.iterdir())
+        raise BenchError(
+            f"no prompt {name!r}. There are: {', '.join(n for n in names if '.' not in n)}. "
+            "A prompt of your own: the path of its YAML file."
+        )
+    try:
+        data = yaml.safe_load(source.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BenchError(f"{source}: not a YAML file: {error}") from error
+    return _prompt(data, str(source))
+
+
+def _prompt(data: Any, where: str) -> Prompt:
+    names = [f.name for f in fields(Prompt)]
+    if not isinstance(data, dict) or set(data) != set(names):
+        given = sorted(map(str, data)) if isinstance(data, dict) else type(data).__name__
+        raise BenchError(f"{where}: the fields are {given}; expected: {', '.join(names)}")
+    for name in names:
+        kind = list if name in ("protocols", "returns") else str
+        if not isinstance(data[name], kind):
+            raise BenchError(f"{where}: {name} is {data[name]!r}; a {kind.__name__} expected")
+    lists = {name: tuple(data[name]) for name in ("protocols", "returns")}
+    return Prompt(**cast("dict[str, Any]", {**data, **lists}))
+
+
+def _among(where: str, name: str, values: tuple[str, ...], valid: tuple[str, ...]) -> None:
+    bad = [v for v in values if v not in valid]
+    if bad or not values:
+        raise BenchError(f"{where}: {name} is {list(values)}; there are: {', '.join(valid)}")

@@ -1,0 +1,201 @@
+"""A ledger -> the tables of a run, as data frames.
+
+`results`    per task, group and judge: scores, kappa, position, failures
+`pairs`      per task and group: paired differences between two judges on the same items
+`estimates`  every number of these two with its method, counts and status
+`labels`     per task and group: how many items, prompts, votes; chance; human agreement and ceiling
+`annotators` per task: agreement of every pair of annotators
+`usage`      per judge: tokens, cost, speed (the only table that depends on the clock)
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from bench.ledger import Ledger
+from bench.stats import Estimate, cluster_wilson, share_of_ceiling, symmetrised_kappa
+from bench.types import JudgeCard
+from reports.contrasts import contrasts_table
+from reports.groups import Estimates, Group, Metric, groups_of
+from reports.labels import annotators_table, labels_table, votes_on_pairs
+from reports.readings import Bools, Floats, Ints, ItemTable, Readings, read
+from reports.usage import usage_table
+
+FAILED = ("unparsed", "refused", "truncated")
+LOST = ("error", "not_run")
+
+
+def build(ledger: Ledger) -> dict[str, pd.DataFrame]:
+    """All tables, by name. Only the ledger is read."""
+    table = ItemTable(ledger.items())
+    groups = list(groups_of(table))
+    estimates = Estimates(table, groups)
+    cards = ledger.judges()
+    rows, scores = [], {}
+    for card in cards:  # one judge in memory at a time
+        reading = read(ledger, card.name, table)
+        scores[card.name] = reading.scores("mean")
+        rows += _rows(groups, card, reading, estimates)
+    order = {(g.task, g.scope, g.name): n for n, g in enumerate(groups)}
+    rows.sort(key=lambda row: order[str(row["task"]), str(row["scope"]), str(row["group"])])
+    results = pd.DataFrame(rows)
+    return {
+        "results": results,
+        "pairs": contrasts_table(groups, scores, results, estimates),
+        "estimates": pd.DataFrame(estimates.rows),
+        "labels": labels_table(groups, table),
+        "annotators": annotators_table(table),
+        "usage": usage_table(ledger, cards),
+    }
+
+
+def _rows(
+    groups: list[Group], card: JudgeCard, reading: Readings, estimates: Estimates
+) -> list[dict[str, object]]:
+    """One row for every group that the judge was to judge."""
+    table, asked, lost = reading.table, reading.asked(), reading.lost_items()
+    metrics = _metrics(card, reading)
+    bounds = _Bounds(reading)
+    rows = []
+    for group in groups:
+        if not (asked & group.items).any():
+            continue
+        mine = asked & table.decided & group.items
+        row: dict[str, object] = {
+            "task": group.task,
+            "scope": group.scope,
+            "group": group.name,
+            "judge": card.name,
+            "kind": card.kind,
+            "trained": card.trained,
+            "parameters": card.parameters or math.nan,
+            "n_items": int(mine.sum()),
+            "n_prompts": len(np.unique(table.cluster[mine])),
+            "n_missing": int((lost & mine).sum()),
+        }
+        for name, metric in metrics.items():
+            row.update(_cells(name, estimates.make(group, card.name, name, metric)))
+        rows.append({**row, **_failure_rates(group, reading), **bounds.of(group)})
+    return rows
+
+
+def _cells(name: str, e: Estimate | None) -> dict[str, object]:
+    if e is None:
+        nan = math.nan
+        return {name: nan, f"{name}_lo": nan, f"{name}_hi": nan, f"{name}_status": "not_applicable"}
+    return {name: e.estimate, f"{name}_lo": e.lo, f"{name}_hi": e.hi, f"{name}_status": e.status}
+
+
+def _metrics(card: JudgeCard, reading: Readings) -> dict[str, Metric]:
+    mean = reading.scores("mean")
+    one_order = card.order_free or card.orders == "first"
+    return {
+        "mean": _score(mean, reading),
+        # With one order there is nothing to be strict about, and no position to prefer.
+        "strict": _score(reading.scores("strict"), reading),
+        "kappa": _kappa(reading),
+        "ceiling_share": _ceiling_share(mean, reading.table),
+        "flip_rate": _share(*reading.flips(), reading.table, applies=not one_order),
+        "first_slot": _share(*reading.first_slot(), reading.table, applies=not one_order),
+    }
+
+
+def _score(scores: Floats, reading: Readings) -> Metric:
+    table, lost = reading.table, reading.lost_items()
+
+    def of(chosen: Bools) -> Estimate | None:
+        kept = chosen & ~np.isnan(scores)
+        missing = int((chosen & lost & table.decided).sum())
+        return cluster_wilson(scores[kept], table.cluster[kept], missing=missing)
+
+    return of
+
+
+def _share(items: Ints, values: Floats, table: ItemTable, *, applies: bool) -> Metric:
+    """Mean of values that belong to pairs. `items`: (n,) item index of each."""
+
+    def of(chosen: Bools) -> Estimate | None:
+        if not applies or not (chosen & table.pairs).any():
+            return None
+        kept = chosen[items]
+        return cluster_wilson(values[kept], table.cluster[items[kept]])
+
+    return of
+
+
+def _kappa(reading: Readings) -> Metric:
+    """Symmetrised kappa over every (valid showing of a pair, vote on it), content frame."""
+    table = reading.table
+    items, verdicts = reading.pair_verdicts()
+    votes_of, votes = votes_on_pairs(table)
+    # Join on the item; the votes are sorted by it.
+    start = np.searchsorted(votes_of, items)
+    count = np.searchsorted(votes_of, items, side="right") - start
+    joined = np.repeat(np.arange(len(items)), count)
+    vote = np.arange(count.sum()) - np.repeat(count.cumsum() - count, count) + start[joined]
+    judge, human, item = verdicts[joined], votes[vote], items[joined]
+
+    def of(chosen: Bools) -> Estimate | None:
+        if not (chosen & table.pairs).any():
+            return None
+        kept = chosen[item]
+        return symmetrised_kappa(judge[kept], human[kept], table.cluster[item[kept]])
+
+    return of
+
+
+def _ceiling_share(scores: Floats, table: ItemTable) -> Metric:
+    def of(chosen: Bools) -> Estimate | None:
+        kept = chosen & (table.pair_votes >= 2) & ~np.isnan(scores)
+        if not kept.any():
+            return None
+        votes, first = table.pair_votes[kept], table.pair_votes_first[kept]
+        return share_of_ceiling(scores[kept], votes, first, table.cluster[kept])
+
+    return of
+
+
+def _failure_rates(group: Group, reading: Readings) -> dict[str, object]:
+    """Share of every failure status in the group's showings."""
+    counts = dict.fromkeys((*FAILED, *LOST), 0)
+    total = 0
+    for (item, status), n in reading.statuses.items():
+        if group.items[item]:
+            total += n
+            if status in counts:
+                counts[status] += n
+    return {"n_showings": total, **{s: n / total for s, n in counts.items()}}
+
+
+class _Bounds:
+    """Mean score if every failed or missing verdict were wrong, and if every one were right."""
+
+    def __init__(self, reading: Readings) -> None:
+        table = reading.table
+        kept = reading.asked() & table.decided
+        self._cells = {
+            (d, i): np.flatnonzero(kept & (np.array(table.domain) == d))
+            for i, d in enumerate(dict.fromkeys(table.domain))
+        }
+        self._kept = kept
+        self._ends = {
+            "mean_if_failures_wrong": np.nan_to_num(reading.scores("mean"), nan=0.0),
+            "mean_if_failures_right": np.nan_to_num(
+                reading.scores("mean", best_case=True), nan=1.0
+            ),
+        }
+
+    def of(self, group: Group) -> dict[str, object]:
+        """Both ends; for "overall" the mean over domains."""
+        mine = group.items & self._kept
+        parts = [mine]
+        if group.scope == "overall":
+            parts = [np.isin(np.arange(len(mine)), rows) & mine for rows in self._cells.values()]
+        parts = [part for part in parts if part.any()]
+        return {
+            name: float(np.mean([scores[part].mean() for part in parts])) if parts else math.nan
+            for name, scores in self._ends.items()
+        }
