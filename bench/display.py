@@ -40,7 +40,8 @@ class Display:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bar.stop()
+        if self._live:
+            self._bar.stop()
 
     def __call__(self, progress: Progress) -> None:
         now, done = time.monotonic(), progress.done_before + progress.seen

@@ -32,6 +32,7 @@ from bench.types import (
     Status,
     Usage,
     Verdict,
+    content_key,
 )
 
 SCHEMA_VERSION = 1
@@ -129,17 +130,21 @@ class Ledger:
 
     def write_plan(self, plan: Plan, items: Sequence[Item], judges: Sequence[JudgeCard]) -> None:
         """Make `plan` the ledger's plan. Verdicts stay, and those that it needs are used again."""
+        cards = [json.dumps(asdict(card), sort_keys=True) for card in judges]
+        written = content_key(plan.to_json(), [item.key for item in items], cards)
+        if self._get("plan_key") == written:
+            return
         with self._transaction():
             for table in ("judges", "items", "trials"):
                 self._db.execute(f"DELETE FROM {table}")
-            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('plan', ?)", (plan.to_json(),))
+            for name, value in (("plan", plan.to_json()), ("plan_key", written)):
+                self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
             self._db.executemany(
                 "INSERT INTO items VALUES (?, ?, ?)",
                 ((i, item.key, json.dumps(asdict(item))) for i, item in enumerate(items)),
             )
             for j, card in enumerate(judges):
-                row = (j, card.name, json.dumps(asdict(card), sort_keys=True))
-                self._db.execute("INSERT INTO judges VALUES (?, ?, ?)", row)
+                self._db.execute("INSERT INTO judges VALUES (?, ?, ?)", (j, card.name, cards[j]))
                 # Enumerated in (item, shown, repeat) order, and read back in it.
                 self._db.executemany(
                     "INSERT INTO trials VALUES (?, ?, ?, ?, ?)",
@@ -197,10 +202,14 @@ class Ledger:
 
     def plan(self) -> Plan:
         """The plan. Raises BenchError before one was written."""
-        row = self._db.execute("SELECT value FROM meta WHERE name='plan'").fetchone()
-        if row is None:
+        text = self._get("plan")
+        if text is None:
             raise BenchError(f"{self.path} has no plan yet: its run was stopped before it began.")
-        return Plan.from_json(row[0])
+        return Plan.from_json(text)
+
+    def _get(self, name: str) -> str | None:
+        row = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
 
     def done(self) -> set[str]:
         """Keys of all trials that have their verdict."""

@@ -57,9 +57,9 @@ class Plan:
 
 
 def sample(items: Sequence[Item], limit: int | None, seed: int) -> list[Item]:
-    """At most `limit` items, every domain in its share (largest remainders, at least one each),
-    in their own order. A larger limit with the same seed keeps what a smaller one chose within
-    each domain's share, so that verdicts are used again."""
+    """At most `limit` items, every domain in its share and none without an item while the limit
+    lasts, in their own order. Within a domain a larger share holds a smaller one (same seed), so
+    that verdicts are used again."""
     if limit is None or len(items) <= limit:
         return list(items)
     domains: dict[str, list[int]] = defaultdict(list)
@@ -73,14 +73,13 @@ def sample(items: Sequence[Item], limit: int | None, seed: int) -> list[Item]:
 
 
 def _shares(sizes: dict[str, int], limit: int) -> dict[str, int]:
+    """Items per domain: one each as long as the limit lasts, then to whoever lacks most."""
     total = sum(sizes.values())
-    exact = {d: limit * n / total for d, n in sizes.items()}
-    share = {d: min(sizes[d], max(1, int(x))) for d, x in exact.items()}
-    by_remainder = sorted(sizes, key=lambda d: (int(exact[d]) - exact[d], d))
-    for domain in itertools.cycle(by_remainder):
-        if sum(share.values()) >= limit or share == sizes:
-            break
-        share[domain] += share[domain] < sizes[domain]
+    share = dict.fromkeys(sizes, 0)
+    for _ in range(min(limit, total)):
+        not_full = [d for d in sizes if share[d] < sizes[d]]
+        lacking = {d: limit * sizes[d] / total - share[d] for d in not_full}
+        share[max(not_full, key=lambda d: (share[d] == 0, lacking[d], d))] += 1
     return share
 
 

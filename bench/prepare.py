@@ -79,6 +79,7 @@ def prepare(plan: Plan, context: Context) -> Prepared:
     leave out what they were trained on, sample. `context.tasks` and `context.seed` are filled in
     here. Raises BenchError when anything is missing or does not fit."""
     tasks = tuple(make_task(spec) for text in plan.tasks for spec in parse_specs(text))
+    _refuse_twins("task", [task.card.name for task in tasks])
     loaded = {task.card.name: _distinct(task) for task in tasks}
     context = Context(tasks, context.cache, context.threads, plan.seed, context.say)
     judges = []

@@ -79,14 +79,15 @@ def carry_out(
     done = ledger.done()
     for judge in judges:
         pending, planned = _pending(items, judge, repeats, done)
+        if not pending:
+            continue
         progress = Progress(
             judge.card.name, planned, planned - len(pending), cost_usd=ledger.spent()
         )
         show(progress)
         try:
-            if pending:
-                _check_budget(judge, limits, progress)
-                _work(judge, pending, ledger, limits, progress, show)
+            _check_budget(judge, limits, progress)
+            _work(judge, pending, ledger, limits, progress, show)
         except JudgeStopped as stop:
             stops.append(f"judge {judge.card.name!r} was stopped: {stop}")
         except RunStopped as stop:

@@ -13,16 +13,21 @@ import io
 import json
 import re
 import shutil
+import struct
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from math import prod
 from pathlib import Path
+from typing import Any
 
 from bench.types import BenchError
 
 _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?", re.ASCII)
+# GGUF: bytes of a value by its type number; two types have a length of their own.
+_WIDTHS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+_STRING, _ARRAY = 8, 9
 _CONTENT = ("*.json", "*.jinja", "*.model", "*.safetensors", "*.txt")
 
 
@@ -51,10 +56,16 @@ class Model:
 
     @property
     def parameters(self) -> int | None:
-        """Number of weights by the headers of the safetensors files, where those are here."""
-        if self.path is None or self.path.is_file():
+        """Number of weights by the headers of the files; None for a hub id. Raises BenchError
+        when a header cannot be read."""
+        if self.path is None:
             return None
-        return sum(_count(path) for path in self.path.glob("*.safetensors"))
+        try:
+            if self.path.is_file():
+                return _count_gguf(self.path)
+            return sum(_count_safetensors(path) for path in self.path.glob("*.safetensors"))
+        except (ValueError, KeyError, struct.error) as error:
+            raise BenchError(f"{self.path}: the weights cannot be read: {error}") from error
 
     def folder(self, cache: Path, say: Callable[[str], None]) -> str:
         """What transformers loads: a folder or a hub id. A GGUF file is converted on first use,
@@ -165,11 +176,46 @@ def _sha256_of(path: Path, _size: int, _mtime_ns: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _count(path: Path) -> int:
+def _count_safetensors(path: Path) -> int:
     """Weights in a safetensors file: 8 bytes of length (little-endian), then a JSON header."""
     with path.open("rb") as file:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
     return sum(prod(t["shape"]) for name, t in header.items() if name != "__metadata__")
+
+
+def _count_gguf(path: Path) -> int:
+    """Weights in a GGUF file (format 2 or 3, ggml/docs/gguf.md): magic, version, two counts, the
+    metadata, which is skipped, and the shape of each tensor."""
+    with path.open("rb") as file:
+
+        def read(form: str) -> tuple[Any, ...]:
+            return struct.unpack("<" + form, file.read(struct.calcsize("<" + form)))
+
+        def skip(kind: int) -> None:
+            if kind == _STRING:
+                file.seek(read("Q")[0], 1)
+            elif kind == _ARRAY:
+                inner, length = read("IQ")
+                if inner in _WIDTHS:
+                    file.seek(_WIDTHS[inner] * length, 1)
+                else:
+                    for _ in range(length):
+                        skip(inner)
+            else:
+                file.seek(_WIDTHS[kind], 1)
+
+        magic, version, tensors, entries = read("4sIQQ")
+        if magic != b"GGUF" or version not in (2, 3):
+            raise ValueError("not a GGUF file of format 2 or 3")
+        for _ in range(entries):
+            skip(_STRING)
+            skip(read("I")[0])
+        total = 0
+        for _ in range(tensors):
+            skip(_STRING)
+            total += prod(read(f"{read('I')[0]}Q"))
+            read("IQ")  # type and offset
+    return total
 
 
 def _convert(gguf: Path, folder: Path) -> None:

@@ -29,7 +29,7 @@ from judges.parsers import PARSERS, VERSION
 from judges.prompt import LETTERS, Prompt, load_prompt
 
 RAW = 20_000  # characters of a reply that are kept: its end, where the verdict is
-BATCH = 64  # trials handed to a choice engine at a time
+BATCH = 256  # trials handed to a choice engine at a time, which sorts them by length
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def build(ledger: Ledger) -> dict[str, pd.DataFrame]:
         rows += _rows(groups, card, reading, estimates)
     order = {(g.task, g.scope, g.name): n for n, g in enumerate(groups)}
     rows.sort(key=lambda row: order[str(row["task"]), str(row["scope"]), str(row["group"])])
-    results = pd.DataFrame(rows)
+    results = pd.DataFrame(rows).astype({"parameters": "Int64"})
     return {
         "results": results,
         "pairs": contrasts_table(groups, scores, results, estimates),
@@ -71,7 +71,7 @@ def _rows(
             "judge": card.name,
             "kind": card.kind,
             "trained": card.trained,
-            "parameters": card.parameters or math.nan,
+            "parameters": card.parameters,
             "n_items": int(mine.sum()),
             "n_prompts": len(np.unique(table.cluster[mine])),
             "n_missing": int((lost & mine).sum()),

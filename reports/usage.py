@@ -19,8 +19,8 @@ def usage_table(ledger: Ledger, cards: Sequence[JudgeCard]) -> pd.DataFrame:
     """One row per judge. A judgment is one distinct trial; unknown is NaN, never zero.
 
     `judgments_per_s`: answers over the wall time in which the judge worked, loading its model
-    included, over the sessions that ended in order. `usd_per_1000`: per 1,000 judgments, failed
-    ones included; `usd_per_1000_valid`: per 1,000 that hold a verdict.
+    included, over the sessions that ended in order; a recording has no speed. `usd_per_1000`: per
+    1,000 judgments, failed ones included; `usd_per_1000_valid`: per 1,000 that hold a verdict.
     """
     sessions: dict[str, list[tuple[float, int]]] = {}
     for judge, _, wall, verdicts, _ in ledger.sessions():
@@ -33,6 +33,7 @@ def _row(card: JudgeCard, ledger: Ledger, sessions: list[tuple[float, int]]) -> 
     values = np.array([usage for _, usage in trials], float).reshape(len(trials), len(_FIELDS))
     column = dict(zip(_FIELDS, values.T, strict=True))
     n, valid = len(trials), sum(status == "ok" for status, _ in trials)
+    sessions = [] if card.kind == "replay" else sessions
     wall, answered = sum(w for w, _ in sessions), sum(k for _, k in sessions)
     cost = _total(column["cost_usd"])
     latency = column["latency_s"][~np.isnan(column["latency_s"])]

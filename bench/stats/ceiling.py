@@ -120,9 +120,10 @@ def beta_ceiling(agreement: ArrayLike) -> Floats:
     from scipy.special import betainc
 
     hh = np.asarray(agreement, dtype=np.float64)
-    defined = hh > 0.5
-    a = np.maximum((1 - hh) / np.where(defined, 2 * hh - 1, 1), 1e-12)
-    return np.where(defined, betainc(a, a + 1, 0.5), np.nan)
+    inside = (hh > 0.5) & (hh < 1)
+    a = np.where(inside, (1 - hh) / np.where(inside, 2 * hh - 1, 1), 1)
+    # P(Beta(a + 1, a) > 1/2) = P(Beta(a, a + 1) < 1/2)
+    return np.where(inside, betainc(a, a + 1, 0.5), np.where(hh == 1, 1.0, np.nan))
 
 
 def ceiling(

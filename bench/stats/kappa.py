@@ -29,13 +29,12 @@ from bench.types import BenchError
 
 @dataclass(frozen=True, eq=False)
 class Kappa:
-    """Kappa of a table of shares. `value`: NaN when both sides are constant. `observed`, `chance`:
-    agreement. `influence`: (q, q), what one row in a cell adds to kappa times n, relative to the
-    mean; zero everywhere when one side is constant, and then kappa is 0 whatever the other says.
-    """
+    """Kappa of a table of shares. `value`: NaN when both sides are constant. `constant`: one side
+    is, and then kappa is 0 whatever the other says. `chance`: agreement by chance. `influence`:
+    (q, q), n times what one row in a cell adds to kappa; its mean over the rows is 0."""
 
     value: float
-    observed: float
+    constant: bool
     chance: float
     influence: Floats
 
@@ -46,7 +45,8 @@ def kappa_of_table(shares: Floats) -> Kappa:
     judge, human = shares.sum(axis=1), shares.sum(axis=0)
     chance = float(judge @ human)
     slope = human[:, None] + judge[None, :] - 2 * chance
-    return _kappa(shares, chance, slope)
+    constant = np.count_nonzero(judge) == 1 or np.count_nonzero(human) == 1
+    return _kappa(shares, chance, slope, constant)
 
 
 def symmetrised_kappa_of_table(shares: Floats) -> Kappa:
@@ -58,18 +58,18 @@ def symmetrised_kappa_of_table(shares: Floats) -> Kappa:
     tie = np.array([0.0, 1.0, 0.0])
     by_judge = (tie - t_judge) * (3 * t_human - 1) / 2
     by_human = (tie - t_human) * (3 * t_judge - 1) / 2
-    return _kappa(shares, chance, by_judge[:, None] + by_human[None, :])
+    constant = not (shares[[0, 2]].any() and shares[:, [0, 2]].any())
+    return _kappa(shares, chance, by_judge[:, None] + by_human[None, :], constant)
 
 
-def _kappa(shares: Floats, chance: float, slope: Floats) -> Kappa:
-    """`slope`: (q, q) derivative of the chance agreement by one row in a cell."""
-    observed = float(np.trace(shares))
+def _kappa(shares: Floats, chance: float, slope: Floats, constant: bool) -> Kappa:
+    """`slope`: (q, q), n times what one row in a cell adds to the chance agreement."""
     if 1 - chance < 1e-12:
-        return Kappa(math.nan, observed, chance, np.zeros_like(shares))
-    kappa = (observed - chance) / (1 - chance)
-    agree = np.eye(len(shares))
-    influence = (agree - observed - (1 - kappa) * slope) / (1 - chance)
-    return Kappa(kappa, observed, chance, influence)
+        return Kappa(math.nan, constant, chance, np.zeros_like(shares))
+    observed = float(np.trace(shares))
+    kappa = 0.0 if constant else (observed - chance) / (1 - chance)
+    influence = (np.eye(len(shares)) - observed - (1 - kappa) * slope) / (1 - chance)
+    return Kappa(kappa, constant, chance, influence)
 
 
 def cohen_kappa(
@@ -164,7 +164,7 @@ def _estimate(
         return basis.undefined("insufficient", "fewer than two rows")
     if math.isnan(kappa.value):
         return basis.undefined("degenerate", "one category only: kappa does not exist")
-    if np.abs(kappa.influence).max() < 1e-12:
+    if kappa.constant:
         note = "one side is constant: kappa is 0 whatever the other says"
         return basis.undefined("degenerate", note, kappa.value)
     if groups.n_clusters == 1:

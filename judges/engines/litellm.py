@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import time
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -171,6 +172,8 @@ def _library() -> Any:
     litellm.suppress_debug_info = True
     litellm.telemetry = False
     logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
+    # A call that is cancelled while the library prepares it leaves this behind, and no harm.
+    warnings.filterwarnings("ignore", r"coroutine '\S*completion' was never", RuntimeWarning)
     return litellm
 
 

@@ -15,7 +15,16 @@ from typing import Any, get_args
 
 from bench.spec import Spec
 from bench.types import BenchError, Item, Label, Message, Response, Split, Task, TaskCard
-from tasks.verifiable import arithmetic, code, fact_check, facts, instructions, reasoning, several
+from tasks.verifiable import (
+    arithmetic,
+    code,
+    fact_check,
+    facts,
+    instructions,
+    reasoning,
+    several,
+    solver,
+)
 from tasks.verifiable.candidates import Problem, dress
 
 REVISION = "1"
@@ -36,9 +45,9 @@ _DRAW: dict[str, Callable[[Random, int, int], Problem | None]] = {
 _CHECK: dict[str, Callable[[str, str, dict[str, Any]], bool]] = {
     "math": arithmetic.check,
     "code": code.check,
-    "instruction-following": instructions.check,
+    "instruction-following": constraints.check,
     "factuality": fact_check.check,
-    "reasoning": reasoning.check,
+    "reasoning": solver.check,
     "ties": several.check,
 }
 _PATIENCE = 5_000  # candidates in a row that may be no use before the space counts as used up

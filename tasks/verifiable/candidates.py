@@ -12,7 +12,34 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-NAMES = ["Ada", "Ben", "Cleo", "Dana", "Emil", "Fay", "Gus", "Hana", "Ivo", "Jade", "Kurt", "Lena", "Milo", "Nora", "Otto", "Petra", "Quinn", "Rosa", "Sven", "Tara", "Ugo", "Vera", "Wim", "Xenia", "Yara", "Zeno"]
+NAMES = [
+    "Ada",
+    "Ben",
+    "Cleo",
+    "Dana",
+    "Emil",
+    "Fay",
+    "Gus",
+    "Hana",
+    "Ivo",
+    "Jade",
+    "Kurt",
+    "Lena",
+    "Milo",
+    "Nora",
+    "Otto",
+    "Petra",
+    "Quinn",
+    "Rosa",
+    "Sven",
+    "Tara",
+    "Ugo",
+    "Vera",
+    "Wim",
+    "Xenia",
+    "Yara",
+    "Zeno",
+]
 
 _TRIES = 20  # wordings drawn before a problem is given up
 

@@ -1,25 +1,29 @@
 """Short Python functions with their tasks, their mutations, and an independent reference.
 
-A mutation is a replacement in the source that makes it wrong in a way people do: a bound one off, a
-comparison swapped, a start value wrong. The list is finite, so that every one can be run.
+In a source, «right|wrong|wrong» marks a place that can go wrong in a way people do: a bound one
+off, a comparison swapped, a wrong start value. The list is finite, so that every one can be run.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import accumulate, takewhile
+from itertools import accumulate, pairwise, takewhile
+from textwrap import dedent
 from typing import Any
 
 Inputs = list[tuple[Any, ...]]
+_PLACE = re.compile(r"«(.*?)»")
 
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """A right source, with {f} for the function's name, and its mutations (old, new)."""
+    """`right`: a source with {f} for the function's name and {k}, ... for numbers. `wrong`: the
+    same with one mutation each."""
 
-    source: str
-    mutations: tuple[tuple[str, str], ...]
+    right: str
+    wrong: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,24 @@ class Template:
     inputs: Callable[..., Inputs]
 
 
+def _right(source: str) -> str:
+    return _PLACE.sub(lambda place: place[1].split("|")[0], source)
+
+
+def _solution(source: str) -> Solution:
+    wrong = [
+        _right(source[: place.start()] + choice + source[place.end() :])
+        for place in _PLACE.finditer(source)
+        for choice in place[1].split("|")[1:]
+    ]
+    return Solution(_right(source), tuple(wrong))
+
+
+def _solutions(text: str) -> tuple[Solution, ...]:
+    """Two ways to write the function, with a line of dashes between them."""
+    return tuple(_solution(part.strip()) for part in dedent(text).split("---"))
+
+
 def _lists(*points: int) -> Inputs:
     """Lists of integers on, just below and just above the points."""
     near = [p + step for p in points for step in (-1, 0, 1)]
@@ -45,91 +67,75 @@ def _numbers(*points: int) -> Inputs:
     return [(p + step,) for p in points for step in (-40, -1, 0, 1, 40)]
 
 
-def _range(*sizes: int) -> Inputs:
+def _ranges(*sizes: int) -> Inputs:
     return [(list(range(5, 5 + size)),) for size in sizes]
 
 
-def _loop(test: str, act: str, start: str = "0") -> str:
-    return (
-        f"def {{f}}(xs):\n    result = {start}\n    for x in xs:\n        if {test}:\n"
-        f"            {act}\n    return result"
-    )
-
-
-_COUNT = ("result += 1", "result = 1")
 TEMPLATES: dict[str, Template] = {
     "count-above": Template(
         "takes a list of integers and returns how many of them are greater than {k}",
         {"k": (2, 900)},
-        (
-            Solution(
-                _loop("x > {k}", "result += 1"),
-                (("x > {k}", "x >= {k}"), ("x > {k}", "x < {k}"), _COUNT),
-            ),
-            Solution(
-                "def {f}(xs):\n    return len([x for x in xs if x > {k}])",
-                (("x > {k}", "x >= {k}"), ("x > {k}", "x < {k}"), ("len(", "sum(")),
-            ),
-        ),
+        _solutions("""
+            def {f}(xs):
+                count = 0
+                for x in xs:
+                    if x «>|>=|<» {k}:
+                        count «+=|=» 1
+                return count
+            ---
+            def {f}(xs):
+                return «len|sum»([x for x in xs if x «>|>=|<» {k}])
+        """),
         lambda xs, k: sum(x - k >= 1 for x in xs),
         lambda k: _lists(k),
     ),
     "count-at-least": Template(
         "takes a list of integers and returns how many of them are at least {k}",
         {"k": (2, 900)},
-        (
-            Solution(
-                _loop("x >= {k}", "result += 1"),
-                (("x >= {k}", "x > {k}"), ("x >= {k}", "x <= {k}"), _COUNT),
-            ),
-            Solution(
-                "def {f}(xs):\n    return sum(1 for x in xs if x >= {k})",
-                (("x >= {k}", "x > {k}"), ("x >= {k}", "x <= {k}"), ("sum(1", "sum(x")),
-            ),
-        ),
+        _solutions("""
+            def {f}(xs):
+                count = 0
+                for x in xs:
+                    if x «>=|>|<=» {k}:
+                        count «+=|=» 1
+                return count
+            ---
+            def {f}(xs):
+                return sum(«1|x» for x in xs if x «>=|>|<=» {k})
+        """),
         lambda xs, k: len(list(filter(lambda x: not x < k, xs))),
         lambda k: _lists(k),
     ),
     "sum-between": Template(
         "takes a list of integers and returns the sum of those from {a} to {b}, both included",
         {"a": (2, 90), "b": (100, 400)},
-        (
-            Solution(
-                _loop("{a} <= x <= {b}", "result += x"),
-                (
-                    ("<= {b}", "< {b}"),
-                    ("{a} <=", "{a} <"),
-                    ("result += x", "result += 1"),
-                    ("result = 0", "result = 1"),
-                ),
-            ),
-            Solution(
-                "def {f}(xs):\n    return sum(x for x in xs if x >= {a} and x <= {b})",
-                (("<= {b}", "< {b}"), (">= {a}", "> {a}"), (" and ", " or ")),
-            ),
-        ),
+        _solutions("""
+            def {f}(xs):
+                total = «0|1»
+                for x in xs:
+                    if {a} «<=|<» x «<=|<» {b}:
+                        total += «x|1»
+                return total
+            ---
+            def {f}(xs):
+                return sum(x for x in xs if x «>=|>» {a} «and|or» x «<=|<» {b})
+        """),
         lambda xs, a, b: sum(x * (x in range(a, b + 1)) for x in xs),
         lambda a, b: _lists(a, b),
     ),
     "sum-range": Template(
         "takes an integer n and returns the sum of all integers from {a} to n, n included",
         {"a": (2, 900)},
-        (
-            Solution(
-                "def {f}(n):\n    total = 0\n    for i in range({a}, n + 1):\n"
-                "        total += i\n    return total",
-                (
-                    ("n + 1", "n"),
-                    ("range({a}, ", "range({a} + 1, "),
-                    ("total = 0", "total = 1"),
-                    ("n + 1", "n + 2"),
-                ),
-            ),
-            Solution(
-                "def {f}(n):\n    return sum(range({a}, n + 1))",
-                (("n + 1", "n"), ("n + 1", "n + 2"), ("{a}, ", "{a} + 1, ")),
-            ),
-        ),
+        _solutions("""
+            def {f}(n):
+                total = «0|1»
+                for i in range({a}«| + 1», n «+ 1|- 1|+ 2»):
+                    total += i
+                return total
+            ---
+            def {f}(n):
+                return sum(range({a}«| + 1», n «+ 1|- 1|+ 2»))
+        """),
         lambda n, a: (n - a + 1) * (n + a) // 2 if n >= a else 0,
         lambda a: _numbers(a),
     ),
@@ -137,21 +143,17 @@ TEMPLATES: dict[str, Template] = {
         "takes an integer and returns {a} if it is below {a}, {b} if it is above {b}, and "
         "otherwise the integer itself",
         {"a": (2, 200), "b": (300, 900)},
-        (
-            Solution(
-                "def {f}(x):\n    if x < {a}:\n        return {a}\n    if x > {b}:\n"
-                "        return {b}\n    return x",
-                (("x < {a}", "x > {a}"), ("return {b}", "return {a}"), ("return x", "return {b}")),
-            ),
-            Solution(
-                "def {f}(x):\n    return max({a}, min({b}, x))",
-                (
-                    ("max({a}, min(", "min({a}, max("),
-                    ("min(", "max("),
-                    ("{a}, min({b}", "{b}, min({a}"),
-                ),
-            ),
-        ),
+        _solutions("""
+            def {f}(x):
+                if x «<|>» {a}:
+                    return {a}
+                if x > {b}:
+                    return «{b}|{a}»
+                return «x|{b}»
+            ---
+            def {f}(x):
+                return «max({a}, min({b}|min({a}, max({b}|max({b}, min({a}|max({a}, max({b}», x))
+        """),
         lambda x, a, b: sorted((a, x, b))[1],
         lambda a, b: _numbers(a, b),
     ),
@@ -159,88 +161,69 @@ TEMPLATES: dict[str, Template] = {
         "takes a list of integers and returns the index of the first one greater than {k}, or -1 "
         "if there is none",
         {"k": (2, 900)},
-        (
-            Solution(
-                "def {f}(xs):\n    for i, x in enumerate(xs):\n        if x > {k}:\n"
-                "            return i\n    return -1",
-                (
-                    ("x > {k}", "x >= {k}"),
-                    ("return i", "return x"),
-                    ("return -1", "return 0"),
-                    ("enumerate(xs)", "enumerate(xs, 1)"),
-                ),
-            ),
-            Solution(
-                "def {f}(xs):\n    for i in range(len(xs)):\n        if xs[i] > {k}:\n"
-                "            return i\n    return -1",
-                (
-                    ("> {k}", ">= {k}"),
-                    ("range(len(xs))", "range(1, len(xs))"),
-                    ("len(xs))", "len(xs) - 1)"),
-                ),
-            ),
-        ),
+        _solutions("""
+            def {f}(xs):
+                for i, x in enumerate(xs«|, 1»):
+                    if x «>|>=» {k}:
+                        return «i|x»
+                return «-1|0»
+            ---
+            def {f}(xs):
+                for i in range(«|1, »len(xs)«| - 1»):
+                    if xs[i] «>|>=» {k}:
+                        return i
+                return -1
+        """),
         lambda xs, k: next((i for i in range(len(xs)) if k < xs[i]), -1),
         lambda k: _lists(k),
     ),
     "every-kth": Template(
         "takes a list and returns a list of every {k}th element of it, starting with the first",
         {"k": (4, 19)},
-        (
-            Solution(
-                "def {f}(xs):\n    return xs[::{k}]",
-                (("[::{k}]", "[1::{k}]"), ("[::{k}]", "[{k}::{k}]"), ("[::{k}]", "[:{k}]")),
-            ),
-            Solution(
-                "def {f}(xs):\n    return [x for i, x in enumerate(xs) if i % {k} == 0]",
-                (("== 0", "== 1"), ("== 0", "!= 0"), ("i % {k} == 0", "x % {k} == 0")),
-            ),
-        ),
+        _solutions("""
+            def {f}(xs):
+                return xs[«::{k}|1::{k}|{k}::{k}|:{k}»]
+            ---
+            def {f}(xs):
+                return [x for i, x in enumerate(xs) if «i|x» % {k} «== 0|== 1|!= 0»]
+        """),
         lambda xs, k: [xs[i] for i in range(0, len(xs), k)],
-        lambda k: _range(0, 1, k, k + 1, 3 * k),
+        lambda k: _ranges(0, 1, k, k + 1, 3 * k),
     ),
     "big-steps": Template(
         "takes a list of integers and returns how many neighbouring elements differ by more "
         "than {k}",
         {"k": (2, 900)},
-        (
-            Solution(
-                "def {f}(xs):\n    count = 0\n    for i in range(len(xs) - 1):\n"
-                "        if abs(xs[i + 1] - xs[i]) > {k}:\n            count += 1\n    return count",
-                (
-                    ("len(xs) - 1", "len(xs) - 2"),
-                    ("> {k}", ">= {k}"),
-                    ("len(xs) - 1", "len(xs)"),
-                    ("count = 0", "count = 1"),
-                ),
-            ),
-            Solution(
-                "def {f}(xs):\n    return sum(abs(a - b) > {k} for a, b in zip(xs, xs[1:]))",
-                (("abs(a - b)", "(a - b)"), ("> {k}", ">= {k}"), ("xs[1:]", "xs[2:]")),
-            ),
-        ),
-        lambda xs, k: sum(max(p) - min(p) > k for p in zip(xs[:-1], xs[1:], strict=True)),
+        _solutions("""
+            def {f}(xs):
+                count = «0|1»
+                for i in range(len(xs) - «1|2»):
+                    if abs(xs[i + 1] - xs[i]) «>|>=» {k}:
+                        count += 1
+                return count
+            ---
+            def {f}(xs):
+                return sum(«abs|»(a - b) «>|>=» {k} for a, b in zip(xs, xs[«1|2»:]))
+        """),
+        lambda xs, k: sum(max(pair) - min(pair) > k for pair in pairwise(xs)),
         lambda k: [([],), ([1],), ([0, k],), ([0, k + 1],), ([k + 1, 0],), ([0, 2 * k, 0, 1],)],
     ),
     "replace-above": Template(
         "takes a list of integers and returns a new list in which every number greater than {k} "
         "is replaced by {r}",
         {"k": (10, 90), "r": (100, 400)},
-        (
-            Solution(
-                "def {f}(xs):\n    return [{r} if x > {k} else x for x in xs]",
-                (
-                    ("x > {k}", "x >= {k}"),
-                    ("{r} if x > {k} else x", "x if x > {k} else {r}"),
-                    ("{r} if", "{k} if"),
-                ),
-            ),
-            Solution(
-                "def {f}(xs):\n    ys = []\n    for x in xs:\n        if x > {k}:\n"
-                "            x = {r}\n        ys.append(x)\n    return ys",
-                (("x > {k}", "x >= {k}"), ("x = {r}", "x = {k}"), ("x > {k}", "x < {k}")),
-            ),
-        ),
+        _solutions("""
+            def {f}(xs):
+                return [«{r} if x > {k} else x|x if x > {k} else {r}|{r} if x >= {k} else x|{k} if x > {k} else x» for x in xs]
+            ---
+            def {f}(xs):
+                ys = []
+                for x in xs:
+                    if x «>|>=|<» {k}:
+                        x = «{r}|{k}»
+                    ys.append(x)
+                return ys
+        """),
         lambda xs, k, r: [(x, r)[x >= k + 1] for x in xs],
         lambda k, r: _lists(k),
     ),
@@ -248,28 +231,21 @@ TEMPLATES: dict[str, Template] = {
         "takes a list of positive integers and returns how many of them, from the start, it takes "
         "until their sum is at least {k}, or -1 if it never is",
         {"k": (3, 900)},
-        (
-            Solution(
-                "def {f}(xs):\n    total = 0\n    for i, x in enumerate(xs):\n        total += x\n"
-                "        if total >= {k}:\n            return i + 1\n    return -1",
-                (
-                    ("total >= {k}", "total > {k}"),
-                    ("return i + 1", "return i"),
-                    ("return -1", "return 0"),
-                    ("total += x", "total = x"),
-                ),
-            ),
-            Solution(
-                "def {f}(xs):\n    for i in range(1, len(xs) + 1):\n"
-                "        if sum(xs[:i]) >= {k}:\n            return i\n    return -1",
-                (
-                    (">= {k}", "> {k}"),
-                    ("len(xs) + 1", "len(xs)"),
-                    ("xs[:i]", "xs[i:]"),
-                    ("return i\n", "return i + 1\n"),
-                ),
-            ),
-        ),
+        _solutions("""
+            def {f}(xs):
+                total = 0
+                for i, x in enumerate(xs):
+                    total «+=|=» x
+                    if total «>=|>» {k}:
+                        return i« + 1|»
+                return «-1|0»
+            ---
+            def {f}(xs):
+                for i in range(1, len(xs)« + 1|»):
+                    if sum(xs[«:i|i:»]) «>=|>» {k}:
+                        return i
+                return -1
+        """),
         lambda xs, k: next((i for i, t in enumerate(accumulate(xs), 1) if t >= k), -1),
         lambda k: [([],), ([k],), ([1, k - 1, 1],), ([k - 1, 2],), ([1, 1],), ([k, 1],)],
     ),
@@ -277,17 +253,17 @@ TEMPLATES: dict[str, Template] = {
         "takes a string of words separated by spaces and returns how many of the words have more "
         "than {k} letters",
         {"k": (2, 30)},
-        (
-            Solution(
-                "def {f}(text):\n    count = 0\n    for word in text.split():\n"
-                "        if len(word) > {k}:\n            count += 1\n    return count",
-                (("> {k}", ">= {k}"), ("> {k}", "< {k}"), ("text.split()", "text")),
-            ),
-            Solution(
-                "def {f}(text):\n    return len([w for w in text.split() if len(w) > {k}])",
-                (("> {k}", ">= {k}"), ("> {k}", "== {k}"), ("return len(", "return sum(")),
-            ),
-        ),
+        _solutions("""
+            def {f}(text):
+                count = 0
+                for word in text«.split()|»:
+                    if len(word) «>|>=|<» {k}:
+                        count += 1
+                return count
+            ---
+            def {f}(text):
+                return «len|sum»([w for w in text.split() if len(w) «>|>=|==» {k}])
+        """),
         lambda text, k: sum(bool(w[k:]) for w in text.split()),
         lambda k: [("",), ("a " * 3,), (f"{'b' * k} a",), (f"{'c' * (k + 1)} {'d' * (k + 9)}",)],
     ),
@@ -295,19 +271,18 @@ TEMPLATES: dict[str, Template] = {
         "takes a list of integers and returns the largest one that is less than {k}, or None if "
         "there is none",
         {"k": (2, 900)},
-        (
-            Solution(
-                "def {f}(xs):\n    best = None\n    for x in xs:\n"
-                "        if x < {k} and (best is None or x > best):\n            best = x\n"
-                "    return best",
-                (("x < {k}", "x <= {k}"), ("x > best", "x < best"), ("x < {k}", "x > {k}")),
-            ),
-            Solution(
-                "def {f}(xs):\n    ys = [x for x in xs if x < {k}]\n"
-                "    return max(ys) if ys else None",
-                (("x < {k}", "x <= {k}"), ("max(ys)", "min(ys)"), ("max(ys)", "ys[0]")),
-            ),
-        ),
+        _solutions("""
+            def {f}(xs):
+                best = None
+                for x in xs:
+                    if x «<|<=|>» {k} and (best is None or x «>|<» best):
+                        best = x
+                return best
+            ---
+            def {f}(xs):
+                ys = [x for x in xs if x «<|<=» {k}]
+                return «max(ys)|min(ys)|ys[-1]» if ys else None
+        """),
         lambda xs, k: max((x for x in xs if k - x > 0), default=None),
         lambda k: [*_lists(k), ([1 - k, k, k - 1, 0],)],
     ),
@@ -315,39 +290,38 @@ TEMPLATES: dict[str, Template] = {
         "takes a list of integers and returns its leading elements up to, but without, the first "
         "one that is {k} or more",
         {"k": (2, 900)},
-        (
-            Solution(
-                "def {f}(xs):\n    ys = []\n    for x in xs:\n        if x >= {k}:\n"
-                "            break\n        ys.append(x)\n    return ys",
-                (("x >= {k}", "x > {k}"), ("break", "continue"), ("ys = []", "ys = [{k}]")),
-            ),
-            Solution(
-                "def {f}(xs):\n    i = 0\n    while i < len(xs) and xs[i] < {k}:\n"
-                "        i += 1\n    return xs[:i]",
-                (("xs[i] < {k}", "xs[i] <= {k}"), ("xs[:i]", "xs[:i + 1]"), ("xs[:i]", "xs[i:]")),
-            ),
-        ),
+        _solutions("""
+            def {f}(xs):
+                ys = []
+                for x in xs:
+                    if x «>=|>|<=» {k}:
+                        «break|continue»
+                    ys.append(x)
+                return ys
+            ---
+            def {f}(xs):
+                i = 0
+                while i < len(xs) and xs[i] «<|<=» {k}:
+                    i += 1
+                return xs[«:i|:i + 1|i:»]
+        """),
         lambda xs, k: list(takewhile(lambda x: x < k, xs)),
         lambda k: [*_lists(k), ([1, k, 2],), ([1, 1 - k, 0, k + 5, 1],)],
     ),
     "digit-sum": Template(
         "takes a non-negative integer and returns the sum of its decimal digits plus {k}",
         {"k": (1, 900)},
-        (
-            Solution(
-                "def {f}(n):\n    total = {k}\n    while n > 0:\n        total += n % 10\n"
-                "        n //= 10\n    return total",
-                (
-                    ("n > 0", "n > 9"),
-                    ("total += n % 10", "total += n // 10"),
-                    ("total = {k}", "total = 0"),
-                ),
-            ),
-            Solution(
-                "def {f}(n):\n    return sum(int(d) for d in str(n)) + {k}",
-                (("str(n))", "str(n)[1:])"), (") + {k}", ") - {k}"), ("sum(", "max(")),
-            ),
-        ),
+        _solutions("""
+            def {f}(n):
+                total = «{k}|0»
+                while n > «0|9»:
+                    total += n «%|//» 10
+                    n //= 10
+                return total
+            ---
+            def {f}(n):
+                return «sum|max»(int(d) for d in str(n)«|[1:]») «+|-» {k}
+        """),
         lambda n, k: k + sum(n // 10**i % 10 for i in range(12)),
         lambda k: [(0,), (7,), (10,), (345,), (99_999,), (80_204,)],
     ),
@@ -355,26 +329,17 @@ TEMPLATES: dict[str, Template] = {
         "takes a list of at least {k} elements and returns a new list with the first {k} elements "
         "moved to the end",
         {"k": (2, 40)},
-        (
-            Solution(
-                "def {f}(xs):\n    return xs[{k}:] + xs[:{k}]",
-                (
-                    ("xs[{k}:] + xs[:{k}]", "xs[-{k}:] + xs[:-{k}]"),
-                    ("xs[:{k}]", "xs[:{k} - 1]"),
-                    ("xs[{k}:]", "xs[{k} + 1:]"),
-                ),
-            ),
-            Solution(
-                "def {f}(xs):\n    ys = list(xs)\n    for _ in range({k}):\n"
-                "        ys.append(ys.pop(0))\n    return ys",
-                (
-                    ("range({k})", "range({k} + 1)"),
-                    ("range({k})", "range({k} - 1)"),
-                    ("ys.append(ys.pop(0))", "ys.insert(0, ys.pop())"),
-                ),
-            ),
-        ),
+        _solutions("""
+            def {f}(xs):
+                return «xs[{k}:] + xs[:{k}]|xs[-{k}:] + xs[:-{k}]|xs[:{k}] + xs[{k}:]|xs[{k} + 1:] + xs[:{k}]»
+            ---
+            def {f}(xs):
+                ys = list(xs)
+                for _ in range({k}«| + 1| - 1»):
+                    «ys.append(ys.pop(0))|ys.insert(0, ys.pop())»
+                return ys
+        """),
         lambda xs, k: [xs[(i + k) % len(xs)] for i in range(len(xs))],
-        lambda k: _range(k + 1, k + 2, 3 * k + 1),
+        lambda k: _ranges(k + 1, 2 * k + 1, 3 * k + 1),
     ),
 }

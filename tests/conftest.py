@@ -1,0 +1,45 @@
+"""Shared by all tests: where the original files are, and small made-up items."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.types import Item, Label, Message, Response
+
+sys.path.insert(0, str(Path(__file__).parent / "servers"))
+
+
+@pytest.fixture(scope="session")
+def mirror() -> Path:
+    """The folder of original files; tests on real data are skipped without it."""
+    folder = os.environ.get("SMALLCLAIMS_MIRROR")
+    if not folder:
+        pytest.skip("SMALLCLAIMS_MIRROR is not set: no original data files to test on")
+    return Path(folder)
+
+
+MakeItem = Callable[..., Item]
+
+
+@pytest.fixture(scope="session")
+def make_item() -> MakeItem:
+    """item(3, n=2, right=0, ...) -> a small item whose response `right` is labelled best."""
+
+    def make(number: int, n: int = 2, right: int = 0, **fields: object) -> Item:
+        texts = [f"answer {i} to question {number}" for i in range(n)]
+        values: dict[str, object] = {
+            "id": f"item-{number}",
+            "task": "made",
+            "domain": "chat",
+            "prompt": (Message("user", f"question {number}"),),
+            "responses": tuple(Response(f"r{i}", text) for i, text in enumerate(texts)),
+            "labels": (Label("gold", tuple(float(i == right) for i in range(n))),),
+        }
+        return Item(**{**values, **fields})  # type: ignore[arg-type]
+
+    return make
