@@ -52,6 +52,8 @@ def carry(
     except KeyboardInterrupt:
         say(f"Interrupted. Everything answered is kept in {folder}; the same command goes on.")
         raise SystemExit(130) from None
+    if not display.used and not stops:
+        say("nothing to ask: every trial has its verdict")
     wall_s = time.monotonic() - started
     manifest.write(manifest.describe(plan, prepared, threads=threads, wall_s=wall_s), folder)
     for stop in stops:

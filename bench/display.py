@@ -15,7 +15,7 @@ PLAIN_EVERY_S = 15.0
 
 
 class Display:
-    """Call it with every `Progress`; use it as a context manager."""
+    """Call it with every `Progress`; use it as a context manager. `used`: there was work."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -28,6 +28,7 @@ class Display:
         )
         self._tasks: dict[str, int] = {}
         self._last = 0.0
+        self.used = False
 
     def __enter__(self) -> Display:
         if self._live:
@@ -44,6 +45,7 @@ class Display:
             self._bar.stop()
 
     def __call__(self, progress: Progress) -> None:
+        self.used = True
         now, done = time.monotonic(), progress.done_before + progress.seen
         ends = progress.seen == 0 or done == progress.planned
         if not ends and now - self._last < (0.1 if self._live else PLAIN_EVERY_S):

@@ -1,18 +1,20 @@
 """A model of this machine by transformers: letter probabilities and hidden states, no decoding.
 
-On a CPU one sequence is run at a time: a batch is no faster there (measured: within 10 %), and so
-a score cannot depend on what else happened to be asked with it, also when a run is resumed. On a
-GPU sequences of similar length share a batch, padded on the right.
+On a CPU one sequence is read at a time, in segments whose ends depend on it alone, and leading
+segments that it shares with the one before are not read again (both orders of an item share their
+beginning, all responses to a prompt share the prompt). A batch is no faster there, and this way a
+score is the same to the last bit whatever was asked before it, also when a run is resumed. On a
+GPU letter probabilities are computed for sequences of similar length together.
 """
 
 from __future__ import annotations
 
-import copy
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DTYPES = ("float32", "bfloat16", "float16")
+SEGMENT = 128  # tokens; shorter segments share more between sequences, and are slower to read
 WINDOW = 256  # conversations whose lengths are compared to make batches
 GPU_BATCH_TOKENS = 16_384
 MAX_BATCH = 64  # sequences; bounds the logits, which are as wide as the vocabulary
@@ -33,7 +36,8 @@ MAX_BATCH = 64  # sequences; bounds the logits, which are as wide as the vocabul
 @dataclass(frozen=True, slots=True)
 class Scores:
     """`logprobs`: per letter, the log of the summed probability of its spellings ("A", " A") as
-    the next token. `prompt_tokens`: length before any cut. `truncated`: only the end was read."""
+    the next token; empty when `truncated`: the prompt is longer than the model reads, so it was
+    not read. `prompt_tokens`: its length."""
 
     logprobs: tuple[float, ...]
     prompt_tokens: int
@@ -44,9 +48,9 @@ class Scores:
 class Pooled:
     """Hidden states of a response, given its prompt, averaged over its tokens and the end of turn.
 
-    `states`: float32 (layers + 1, width): the embeddings, then what each block gives, the last
-    after the model's final norm; None when prompt and response do not fit (nothing is computed).
-    `tokens`: prompt and response. `seconds`: to compute it.
+    `states`: float32 (layers + 1, width): the embeddings, then what each block gives, that of the
+    model's last block after its final norm; None when prompt and response are longer than the
+    model reads. `tokens`: prompt and response. `seconds`: to compute it.
     """
 
     states: NDArray[np.float32] | None
@@ -56,7 +60,7 @@ class Pooled:
 
 class TransformersEngine:
     """`model`: a reference as in judges.models. `dtype`: of the weights. `batch_tokens`: tokens in
-    a batch with its padding, 0 for one sequence at a time; None: 0 on a CPU, more on a GPU.
+    a batch, padding counted; 0: one sequence at a time; None: 0 on a CPU, many on a GPU.
 
     Nothing heavy is loaded before the first score. Raises BenchError for a model that is not
     there, a dtype that is none, and missing libraries.
@@ -77,9 +81,9 @@ class TransformersEngine:
         self._model, self._context = models.find(model), context
         self._batch_tokens = batch_tokens
         self._spellings: dict[str, list[int]] = {}
-        self._prefix: tuple[tuple[int, ...], Any] | None = None
+        self._kept = _Kept()
 
-    @cached_property
+    @property
     def revision(self) -> str:
         """See judges.models.Model.revision."""
         return self._model.revision
@@ -93,55 +97,43 @@ class TransformersEngine:
         self, conversations: Sequence[Sequence[Message]], letters: Sequence[Sequence[str]]
     ) -> Iterator[Scores]:
         """Scores of the `letters` of each conversation, in the order of `conversations`, as they
-        are computed. A conversation longer than the model reads loses its beginning.
+        are computed.
 
         Raises BenchError for a letter that is no single token, or a model without chat template.
         """
-        budget = self._loaded.batch_tokens
         for start in range(0, len(conversations), WINDOW):
-            window = [
-                self._loaded.chat.conversation(c) for c in conversations[start : start + WINDOW]
-            ]
-            kept = [ids[-self._loaded.limit :] for ids in window]
-            done: dict[int, Scores] = {}
-            waiting = 0
-            for batch in _batches([len(ids) for ids in kept], budget):
-                rows = self._next_token_logprobs([kept[i] for i in batch])
-                for i, row in zip(batch, rows, strict=True):
-                    values = tuple(self._score(row, letter) for letter in letters[start + i])
-                    done[i] = Scores(values, len(window[i]), len(window[i]) > len(kept[i]))
-                while waiting in done:
-                    yield done.pop(waiting)
-                    waiting += 1
+            window = [self._loaded.chat.conversation(c) for c in conversations[start:][:WINDOW]]
+            rows = self._next_token_logprobs(window)
+            for ids, row, asked in zip(window, rows, letters[start:][:WINDOW], strict=True):
+                scores = () if row is None else tuple(self._score(row, letter) for letter in asked)
+                yield Scores(scores, len(ids), row is None)
 
-    def pooled(self, prompt: Sequence[Message], text: str) -> Pooled:
+    def pooled(self, prompt: Sequence[Message], text: str, layers: int | None = None) -> Pooled:
         """Mean hidden states of the response `text` to `prompt`.
 
-        The keys and values of the last prompt are kept, so its responses cost their own tokens
-        only. The result is the same bits whether the prompt was kept or read again.
+        `layers`: the number of blocks that are wanted, all for None. Fewer are faster, and their
+        states are the same bits.
         """
         import torch
 
         start = time.perf_counter()
-        question, answer = self._loaded.chat.conversation(prompt), self._loaded.chat.text(text)
-        end = self._loaded.chat.end
-        answer += [] if end is None else [end]
+        chat, base = self._loaded.chat, self._loaded.model.base_model
+        question, answer = chat.conversation(prompt), chat.text(text)
+        answer += [] if chat.end is None else [chat.end]
         total = len(question) + len(answer)
         if total > self._loaded.limit or not answer:
             return Pooled(None, total, time.perf_counter() - start)
-        with torch.inference_mode():
-            past = copy.deepcopy(self._read(tuple(question)))
-            ids = torch.tensor([answer], device=self._loaded.device)
-            out = self._loaded.model.base_model(
-                input_ids=ids, past_key_values=past, use_cache=True, output_hidden_states=True
-            )
+        with torch.inference_mode(), _first_blocks(base, layers) as blocks:
+            read = partial(base, output_hidden_states=True)
+            out = self._continued([question, answer], read, blocks)
             means = [layer[0].float().mean(0) for layer in out.hidden_states]
             states = torch.stack(means).cpu().numpy()
-        return Pooled(states, total, time.perf_counter() - start)
+        wanted = None if layers is None else layers + 1
+        return Pooled(states[:wanted], total, time.perf_counter() - start)
 
     def close(self) -> None:
         """Free the model; it is loaded again when it is needed again."""
-        self._prefix = None
+        self._kept = _Kept()
         if self.__dict__.pop("_loaded", None) is not None:
             import torch
 
@@ -151,18 +143,47 @@ class TransformersEngine:
     def _loaded(self) -> _Loaded:
         return _load(self._model, self._context, self.dtype, self._batch_tokens)
 
-    def _read(self, question: tuple[int, ...]) -> Any:
-        """Keys and values of the prompt; those of the last one are kept."""
+    def _next_token_logprobs(self, window: Sequence[list[int]]) -> Iterator[Any]:
+        """Per sequence, float32 log-probabilities over the vocabulary of the token after it; None
+        for a sequence that is too long."""
         import torch
 
-        if self._prefix is None or self._prefix[0] != question:
-            ids = torch.tensor([question], device=self._loaded.device)
-            out = self._loaded.model.base_model(input_ids=ids, use_cache=True)
-            self._prefix = (question, out.past_key_values)
-        return self._prefix[1]
+        rows: dict[int, Any] = {}
+        lengths = {i: len(w) for i, w in enumerate(window) if len(w) <= self._loaded.limit}
+        if self._loaded.batch_tokens:
+            for batch in _batches(lengths, self._loaded.batch_tokens):
+                with torch.inference_mode():
+                    logits = self._batch_logits([window[i] for i in batch])
+                    rows.update(zip(batch, logits.float().log_softmax(-1).cpu(), strict=True))
+        last = partial(self._loaded.model, logits_to_keep=1)
+        for i, ids in enumerate(window):
+            if i in lengths and i not in rows:
+                segments = [ids[k : k + SEGMENT] for k in range(0, len(ids), SEGMENT)]
+                with torch.inference_mode():
+                    logits = self._continued(segments, last).logits[0, -1]
+                    rows[i] = logits.float().log_softmax(-1).cpu()
+            yield rows.pop(i, None)
 
-    def _next_token_logprobs(self, batch: Sequence[Sequence[int]]) -> Any:
-        """Log-probabilities (sequences, vocabulary), float32, after the last token of each."""
+    def _continued(
+        self, segments: list[list[int]], last: Callable[..., Any], blocks: int | None = None
+    ) -> Any:
+        """What `last` gives for the last segment, after those before it. `blocks`: how many run."""
+        import torch
+
+        kept, self._kept = self._kept, _Kept()  # empty, should anything go wrong from here on
+        shared = kept.rewind(segments[:-1], blocks)
+        past = kept.past if shared else None
+        out: Any = None
+        for i, segment in enumerate(segments[shared:], shared + 1):
+            call = last if i == len(segments) else self._loaded.model.base_model
+            ids = torch.tensor([segment], device=self._loaded.device)
+            out = call(input_ids=ids, past_key_values=past, use_cache=True)
+            past = out.past_key_values
+        self._kept = _Kept(segments, past, blocks)
+        return out
+
+    def _batch_logits(self, batch: Sequence[list[int]]) -> Any:
+        """Logits (sequences, vocabulary) after the last token of each, padded on the right."""
         import torch
 
         lengths = torch.tensor([len(ids) for ids in batch])
@@ -172,15 +193,13 @@ class TransformersEngine:
         mask = (torch.arange(padded.shape[1]) < lengths[:, None]).long()
         ends, where = torch.unique(lengths - 1, return_inverse=True)
         device = self._loaded.device
-        with torch.inference_mode():
-            logits = self._loaded.model(
-                input_ids=padded.to(device),
-                attention_mask=mask.to(device),
-                logits_to_keep=ends.to(device),
-                use_cache=False,
-            ).logits.float()
-            last = logits[torch.arange(len(batch), device=device), where.to(device)]
-            return last.log_softmax(-1).cpu()
+        logits = self._loaded.model(
+            input_ids=padded.to(device),
+            attention_mask=mask.to(device),
+            logits_to_keep=ends.to(device),
+            use_cache=False,
+        ).logits
+        return logits[torch.arange(len(batch), device=device), where.to(device)]
 
     def _score(self, row: Any, letter: str) -> float:
         if letter not in self._spellings:
@@ -203,18 +222,39 @@ class _Loaded:
     batch_tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The segments read last, and the keys and values that `blocks` blocks have for them."""
+
+    segments: Sequence[list[int]] = ()
+    past: Any = None
+    blocks: int | None = None
+
+    def rewind(self, segments: Sequence[list[int]], blocks: int | None) -> int:
+        """How many of the leading `segments` are here; what comes after them is forgotten."""
+        shared = 0
+        for mine, other in zip(self.segments, segments, strict=False):
+            if mine != other or blocks != self.blocks:
+                break
+            shared += 1
+        surplus = sum(map(len, self.segments[shared:]))
+        if shared and surplus:
+            self.past.crop(-surplus)
+        return shared
+
+
 def _load(source: models.Model, context: Context, dtype: str, batch_tokens: int | None) -> _Loaded:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging as their_logging
+    from transformers.utils import logging
 
     if context.threads is not None:
         torch.set_num_threads(context.threads)
     folder = source.folder(context.cache, context.say)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    # A folder has no revision for transformers, and is named as it is on this machine.
+    # To transformers a folder has no revision.
     revision = {} if Path(folder).is_dir() else {"revision": source.revision}
-    their_logging.disable_progress_bar()
+    logging.disable_progress_bar()
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, **revision)
         model = AutoModelForCausalLM.from_pretrained(
@@ -227,19 +267,31 @@ def _load(source: models.Model, context: Context, dtype: str, batch_tokens: int 
         ) from error
     model.eval().to(device)
     limit = getattr(model.config.get_text_config(), "max_position_embeddings", None) or math.inf
+    limit = int(min(limit, tokenizer.model_max_length))
     if batch_tokens is None:
         batch_tokens = GPU_BATCH_TOKENS if device.type == "cuda" else 0
-    limit = int(min(limit, tokenizer.model_max_length))
     return _Loaded(model, ChatTokens(tokenizer, source.reference), device, limit, batch_tokens)
 
 
-def _batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
+@contextmanager
+def _first_blocks(base: Any, layers: int | None) -> Iterator[int]:
+    """Let only as many blocks run as `layers` need: one more, since the model's final norm falls
+    on the last that runs. A model that does not heed its configuration here runs all of them."""
+    config = base.config.get_text_config()
+    everything = config.num_hidden_layers
+    blocks = everything if layers is None else min(layers + 1, everything)
+    config.num_hidden_layers = blocks
+    try:
+        yield blocks
+    finally:
+        config.num_hidden_layers = everything
+
+
+def _batches(lengths: dict[int, int], budget: int) -> list[list[int]]:
     """Indices in batches of at most `budget` tokens, padding counted: similar lengths together,
-    and the same batches for the same lengths. A budget of 0: one index a batch, in order."""
-    if budget == 0:
-        return [[i] for i in range(len(lengths))]
+    and the same batches for the same lengths."""
     batches: list[list[int]] = []
-    for i in sorted(range(len(lengths)), key=lambda i: (lengths[i], i)):
+    for i in sorted(lengths, key=lambda i: (lengths[i], i)):
         room = batches and len(batches[-1]) < MAX_BATCH
         if room and lengths[i] * (len(batches[-1]) + 1) <= budget:
             batches[-1].append(i)

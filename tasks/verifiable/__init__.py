@@ -18,6 +18,7 @@ from bench.types import BenchError, Item, Label, Message, Response, Split, Task,
 from tasks.verifiable import (
     arithmetic,
     code,
+    constraints,
     fact_check,
     facts,
     instructions,
@@ -110,8 +111,8 @@ class Verifiable(Task):
                 "There is no human ceiling: a perfect score is possible.",
                 "Texts are short and in English; the mix of domains is ours and stands for no "
                 "population of real questions.",
-            )
-            + _planted(settings),
+                *_planted(settings),
+            ),
         )
 
     def items(self, split: Split | None = None) -> Iterator[Item]:

@@ -11,15 +11,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import add, floordiv, mul, sub
 from random import Random
 from typing import Any
 
-from tasks.verifiable.candidates import NAMES, Answer, Problem, conclusion, plain
+from tasks.verifiable.candidates import Answer, Problem, conclusion, plain
+from tasks.verifiable.vocabulary import NAMES
 
 Operand = int | str  # "r0" is the result of step 0
 Step = tuple[Operand, str, Operand]
 Worked = list[tuple[int, str, int, int]]
 
+_OPERATIONS = {"+": add, "-": sub, "×": mul, "÷": floordiv}
 _EQUATION = re.compile(r"(-?\d+) ([-+×÷]) (-?\d+) = (-?\d+)")
 _ASK = ("What is {}?", "Compute {}.", "Work out {}.")
 
@@ -209,7 +212,7 @@ def _work(chain: tuple[Step, ...], slip_at: int = -1, slip: int = 0) -> Worked |
         a, b = (worked[int(x[1:])][3] if isinstance(x, str) else x for x in (left, right))
         if sign == "÷" and a % b:
             return None
-        result = {"+": a + b, "-": a - b, "×": a * b, "÷": a // b}[sign]
+        result = _OPERATIONS[sign](a, b)
         result += slip if index == slip_at else 0
         if result < 0:
             return None

@@ -12,35 +12,6 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-NAMES = [
-    "Ada",
-    "Ben",
-    "Cleo",
-    "Dana",
-    "Emil",
-    "Fay",
-    "Gus",
-    "Hana",
-    "Ivo",
-    "Jade",
-    "Kurt",
-    "Lena",
-    "Milo",
-    "Nora",
-    "Otto",
-    "Petra",
-    "Quinn",
-    "Rosa",
-    "Sven",
-    "Tara",
-    "Ugo",
-    "Vera",
-    "Wim",
-    "Xenia",
-    "Yara",
-    "Zeno",
-]
-
 _TRIES = 20  # wordings drawn before a problem is given up
 
 _PLAIN = (
@@ -120,15 +91,18 @@ def dress(problem: Problem, rng: Random, confound: str) -> list[tuple[str, bool]
     """
     truths = [True] * len(problem.right) + [False] * len(problem.wrong)
     for _ in range(_TRIES):
-        texts = []
+        texts: list[str] = []
         for write, right in zip((*problem.right, *problem.wrong), truths, strict=True):
             long, markdown = rng.random() < 0.5, rng.random() < 0.5
             style = Style(
                 right if confound == "length" else long,
                 right if confound == "format" else markdown,
             )
-            texts.append(write(style, rng) or "")
-        if not all(texts) or len(set(texts)) < len(texts):
+            text = write(style, rng)
+            if text is None:
+                return None
+            texts.append(text)
+        if len(set(texts)) < len(texts):
             continue
         dressed = list(zip(texts, truths, strict=True))
         if confound == "length" and not _right_is_longer(dressed):

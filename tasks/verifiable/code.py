@@ -12,13 +12,10 @@ from random import Random
 from typing import Any
 
 from tasks.verifiable.candidates import Problem, Style
-from tasks.verifiable.programs import TEMPLATES
+from tasks.verifiable.programs import TEMPLATES, fill
 from tasks.verifiable.sandbox import Case, run_cases
+from tasks.verifiable.vocabulary import FUNCTIONS
 
-_FUNCTIONS = (
-    "solve compute process evaluate handle answer apply work_out run_it derive inspect_input "
-    "get_result"
-).split()
 _ASK = (
     "Write a Python function `{f}` that {task}.",
     "In Python, define a function `{f}`. It {task}.",
@@ -54,28 +51,22 @@ class _Program:
         return f"{introduction}\n\n{source}" if style.long else source
 
 
-def fill(source: str, mutation: tuple[str, str], function: str, params: Mapping[str, int]) -> str:
-    """A template's source with one replacement made, then its names and numbers put in."""
-    old, new = mutation
-    return source.replace(old, new, 1).format(f=function, **params)
-
-
 def draw(rng: Random, right: int, wrong: int) -> Problem | None:
     """A task with one right function and that many wrong ones, no two the same."""
     kind = rng.choice(list(TEMPLATES))
     template = TEMPLATES[kind]
     params = {name: rng.randint(*span) for name, span in template.ranges.items()}
-    function = rng.choice(_FUNCTIONS)
-    good = fill(rng.choice(template.solutions).source, ("", ""), function, params)
+    function = rng.choice(FUNCTIONS)
+    good = rng.choice(template.solutions).right
     # Solution first, mutation second: how long a solution is says nothing about its truth.
     bad: dict[str, None] = {}
     while len(bad) < wrong:
-        solution = rng.choice(template.solutions)
-        bad[fill(solution.source, rng.choice(solution.mutations), function, params)] = None
+        bad[rng.choice(rng.choice(template.solutions).wrong)] = None
+    programs = [_Program(fill(source, function, params)) for source in (good, *bad)]
     prompt = rng.choice(_ASK).format(f=function, task=template.task.format(**params))
     if right != 1:
         return None
-    return Problem(kind, prompt, params, (_Program(good),), tuple(map(_Program, bad)))
+    return Problem(kind, prompt, params, tuple(programs[:1]), tuple(programs[1:]))
 
 
 def source_of(text: str) -> str:

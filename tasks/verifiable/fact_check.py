@@ -15,12 +15,8 @@ from http import HTTPStatus
 from typing import Any
 
 from tasks.verifiable.candidates import conclusion
+from tasks.verifiable.vocabulary import DAYS, MONTHS
 
-_MONTHS = (
-    "January February March April May June July August September October November December"
-).split()
-# In the order of Zeller's congruence.
-_ZELLER = "Saturday Sunday Monday Tuesday Wednesday Thursday Friday".split()
 _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 
 
@@ -39,7 +35,8 @@ def _weekday(value: str, day: str) -> bool:
     """Zeller's congruence for the Gregorian calendar."""
     year, month, number = _parts(day)
     m, y = (month + 12, year - 1) if month < 3 else (month, year)
-    return _ZELLER[(number + 13 * (m + 1) // 5 + y + y // 4 - y // 100 + y // 400) % 7] == value
+    from_saturday = (number + 13 * (m + 1) // 5 + y + y // 4 - y // 100 + y // 400) % 7
+    return DAYS[(from_saturday + 5) % 7] == value
 
 
 def _days_between(value: str, start: str, end: str) -> bool:
@@ -48,9 +45,9 @@ def _days_between(value: str, start: str, end: str) -> bool:
 
 def _date_after(value: str, start: str, days: int) -> bool:
     found = re.fullmatch(r"(\d{1,2}) ([A-Z][a-z]+) (\d{4})", value)
-    if not found or found[2] not in _MONTHS:
+    if not found or found[2] not in MONTHS:
         return False
-    end = int(found[3]), _MONTHS.index(found[2]) + 1, int(found[1])
+    end = int(found[3]), MONTHS.index(found[2]) + 1, int(found[1])
     return end[2] <= monthrange(*end[:2])[1] and _day_number(*end) == (
         _day_number(*_parts(start)) + days
     )

@@ -16,19 +16,8 @@ from random import Random
 from typing import Any
 
 from tasks.verifiable.candidates import Answer, Problem
+from tasks.verifiable.vocabulary import DAYS, MONTHS, SPELLING
 
-_MONTHS = (
-    "January February March April May June July August September October November December"
-).split()
-_DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
-_WORDS = (
-    "banana library lantern harbour kettle orchard mirror battery carnival umbrella sapphire "
-    "pineapple marmalade telescope mountain blanket corridor alphabet hammock elephant calendar "
-    "cinnamon raspberry committee assembly necessary rhythm parallel occasion balloon millennium "
-    "tomorrow accident succession bookkeeper possession terrace buffalo cathedral dinosaur "
-    "engineer festival giraffe horizon island journal kangaroo lemonade magazine notebook octopus "
-    "penguin quarter remember scissors treasure universe violin whisper yesterday zeppelin"
-).split()
 _GREEK_AND_CYRILLIC = [chr(c) for c in (*range(0x3B1, 0x3C2), *range(0x3C3, 0x3CA))] + [
     chr(c) for c in range(0x430, 0x450)
 ]
@@ -41,6 +30,10 @@ _UNITS = (
     ("pounds", "grams", "453.59237", ("435.59237", "454.59237", "453.95237")),
     ("ounces", "grams", "28.349523125", ("28.439523125", "29.349523125", "28.3495")),
     ("imperial gallons", "litres", "4.54609", ("4.45609", "4.56409", "3.785411784")),
+)
+_ROMAN = (
+    *((1000, "M"), (900, "CM"), (500, "D"), (400, "CD"), (100, "C"), (90, "XC"), (50, "L")),
+    *((40, "XL"), (10, "X"), (9, "IX"), (5, "V"), (4, "IV"), (1, "I")),
 )
 # Codes whose phrase is the same in every version of Python from 3.11 on.
 _CODES = (*range(200, 207), *range(300, 306), *range(400, 412), *range(500, 506))
@@ -67,7 +60,7 @@ _NUMBERS = (
     "I went through it one digit at a time.",
     "It takes only a few small divisions to see this.",
 )
-_SPELLING = (
+_LETTERS = (
     "I spelled it out letter by letter.",
     "Spaces do not count as letters here.",
     "I counted from the left, starting at one.",
@@ -80,7 +73,7 @@ _TABLES = (
 
 
 def _written(day: date) -> str:
-    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+    return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
 
 
 def _some_day(rng: Random) -> date:
@@ -89,8 +82,8 @@ def _some_day(rng: Random) -> date:
 
 def _weekday(rng: Random) -> _Question:
     day = _some_day(rng)
-    name = _DAYS[day.weekday()]
-    near = [_DAYS[(day.weekday() + step) % 7] for step in (-2, -1, 1, 2)]
+    name = DAYS[day.weekday()]
+    near = [DAYS[(day.weekday() + step) % 7] for step in (-2, -1, 1, 2)]
     prompt = f"Which day of the week is {_written(day)}?"
     return _Question(prompt, {"day": day.isoformat()}, name, near, _CALENDAR)
 
@@ -151,9 +144,8 @@ def _smallest_factor(rng: Random) -> _Question:
 
 
 def _roman(n: int) -> str:
-    values = (1000, 900, 500, 400, 100, 90, 50, 40, 10, 9, 5, 4, 1)
     text = ""
-    for value, sign in zip(values, "M CM D CD C XC L XL X IX V IV I".split(), strict=True):
+    for value, sign in _ROMAN:
         text += sign * (n // value)
         n %= value
     return text
@@ -181,22 +173,22 @@ def _base(rng: Random) -> _Question:
 
 
 def _letter_count(rng: Random) -> _Question:
-    text = " ".join(rng.sample(_WORDS, 2))
+    text = " ".join(rng.sample(SPELLING, 2))
     letter = rng.choice(sorted({*text} - {" "}))
     truth = text.count(letter)
     near = [str(n) for n in (truth - 1, truth + 1, truth + 2, truth - 2) if n >= 0]
     prompt = f"How many times does the letter “{letter}” occur in “{text}”?"
-    return _Question(prompt, {"text": text, "letter": letter}, str(truth), near, _SPELLING)
+    return _Question(prompt, {"text": text, "letter": letter}, str(truth), near, _LETTERS)
 
 
 def _nth_letter(rng: Random) -> _Question:
-    text = " ".join(rng.sample(_WORDS, 2))
+    text = " ".join(rng.sample(SPELLING, 2))
     letters = text.replace(" ", "")
     n = rng.randint(3, len(letters) - 2)
     around = dict.fromkeys(letters[max(n - 4, 0) : n + 3])
     near = [c for c in around if c != letters[n - 1]]
     prompt = f"Which letter is number {n} in “{text}”, not counting the space?"
-    return _Question(prompt, {"text": text, "n": n}, letters[n - 1], near, _SPELLING)
+    return _Question(prompt, {"text": text, "n": n}, letters[n - 1], near, _LETTERS)
 
 
 def _character(rng: Random) -> _Question:

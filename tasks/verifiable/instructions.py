@@ -13,48 +13,18 @@ from typing import Any
 
 from tasks.verifiable.candidates import Problem, Style
 from tasks.verifiable.constraints import Constraint, ask, broken
+from tasks.verifiable.vocabulary import (
+    ADJECTIVES,
+    CATEGORIES,
+    LABELS,
+    OPENERS,
+    PLACES,
+    THINGS,
+    TIMES,
+    VERBS,
+)
 
-_PLACES = (
-    "harbour garden market library bakery station museum village bridge theatre island valley "
-    "castle workshop orchard square lighthouse chapel meadow mill inn park school barn forest "
-    "beach tunnel tower farm port"
-).split()
-_OPENERS = (
-    "often usually today somehow perhaps now then still lately sometimes again truly oddly mostly"
-).split()
-_ADJECTIVES = (
-    "quiet bright old small busy calm narrow famous sunny empty grand lovely modest windy ancient "
-    "colourful peaceful crowded charming tiny"
-).split()
-_VERBS = (
-    "rests|waits for spring|hums with voices|looks splendid|feels warm|draws many visitors|"
-    "smells of rain|wakes slowly|shines|belongs to everyone|stays open|fills with people|"
-    "seems unchanged|invites us in|glows|welcomes old friends|grows on you|surprises strangers"
-).split("|")
-_THINGS = (
-    "lantern fountain bench statue garland fence clock ladder wagon barrel bicycle painting piano "
-    "chimney staircase flag"
-).split()
-_TIMES = (
-    "at dawn|at noon|in winter|in summer|every morning|on holidays|before sunset|after midnight|"
-    "in autumn|at night|each evening|all afternoon"
-).split("|")
-_LABELS = ("Note", "Tip", "Fact", "Idea", "Step", "Point", "Hint", "Task")
-_LISTS = {
-    "animals": "ant bear camel deer eagle fox goat horse iguana jackal koala lion mouse newt otter "
-    "pig rabbit seal tiger wolf yak zebra elephant crocodile",
-    "fruits": "apple banana cherry date fig grape kiwi lemon mango nectarine orange papaya plum "
-    "quince raspberry strawberry peach pear melon apricot blackberry",
-    "colours": "amber black crimson emerald gold indigo ivory lavender magenta navy olive pink red "
-    "silver turquoise violet white yellow beige green",
-    "tools": "axe brush chisel drill file hammer knife level mallet pliers rake saw shovel spade "
-    "trowel wrench screwdriver sandpaper",
-    "instruments": "accordion banjo cello drum flute guitar harp lute oboe piano recorder saxophone "
-    "trumpet ukulele viola xylophone clarinet harmonica",
-    "vegetables": "asparagus beetroot carrot fennel garlic kale leek onion parsnip radish spinach "
-    "turnip pea bean cabbage cauliflower celery cucumber",
-}
-_TRIES = 60
+_TRIES = 60  # a text of random phrases has the wished number of words about once in six
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +46,8 @@ class _Text:
 
 
 def _pick(rng: Random, stock: Sequence[str], style: Style, letter: str = "") -> str:
-    """One phrase, the longer or the shorter of two by style, without the letter if it can be."""
-    fitting = [phrase for phrase in stock if letter not in phrase] if letter else stock
-    pair = rng.sample(list(fitting) if len(fitting) > 1 else list(stock), 2)
+    """One phrase, the longer or the shorter of two by style, without the letter."""
+    pair = rng.sample([p for p in stock if letter not in p] if letter else stock, 2)
     return max(pair, key=len) if style.long else min(pair, key=len)
 
 
@@ -92,17 +61,17 @@ def _sentence(plan: Mapping[str, Any], style: Style, rng: Random) -> str:
     """One sentence about a place; the plan may fix its number of words and some of the words."""
     letter, wanted, excess = plan.get("letter", ""), plan.get("include"), plan.get("also")
     for _ in range(_TRIES):
-        adjectives = [w for w in (wanted, excess) if w in _ADJECTIVES]
+        adjectives = [w for w in (wanted, excess) if w in ADJECTIVES]
         if not adjectives or rng.random() < 0.3:
-            adjectives.append(_pick(rng, _ADJECTIVES, style, letter))
-        words = [plan.get("first") or _pick(rng, _OPENERS, style, letter), "the"]
+            adjectives.append(_pick(rng, ADJECTIVES, style, letter))
+        words = [plan.get("first") or _pick(rng, OPENERS, style, letter), "the"]
         words += " and ".join(dict.fromkeys(adjectives)).split()
-        words += [plan["place"], *_pick(rng, _VERBS, style, letter).split()]
-        things = [w for w in (wanted, excess) if w in _THINGS]
-        if things or rng.random() < 0.5:
-            thing = things[0] if things else _pick(rng, _THINGS, style, letter)
+        words += [plan["place"], *_pick(rng, VERBS, style, letter).split()]
+        things = [w for w in (wanted, excess) if w in THINGS]
+        if things or ("count" not in plan and rng.random() < 0.5):
+            thing = things[0] if things else _pick(rng, THINGS, style, letter)
             words += [rng.choice(("near", "behind", "beside", "by")), "a", thing]
-        time = plan.get("last") or _pick(rng, _TIMES, style, letter)
+        time = plan.get("last") or _pick(rng, TIMES, style, letter)
         words += time.split()
         if plan.get("words") in (None, len(words)):
             break
@@ -133,7 +102,7 @@ def _sentences(plan: Mapping[str, Any], style: Style, rng: Random) -> str:
 
 def _list(plan: Mapping[str, Any], style: Style, rng: Random) -> str:
     """A comma-separated list of things of one category."""
-    stock = _LISTS[plan["category"]].split()
+    stock = CATEGORIES[plan["category"]]
     chosen = [plan["name"]] if "name" in plan else []
     if "also" in plan:
         chosen.append(plan["also"])
@@ -161,10 +130,11 @@ Slips = dict[str, Callable[[Random], dict[str, Any]]]
 
 
 def _sentence_task(rng: Random) -> tuple[str, dict[str, Any], list[Constraint], Slips]:
-    place, count = rng.choice(_PLACES), rng.randint(9, 14)
-    first, last = rng.choice(_OPENERS), rng.choice(_TIMES)
-    include, exclude = rng.choice(_ADJECTIVES + _THINGS), rng.choice(_ADJECTIVES + _THINGS)
-    letter = rng.choice("bcdfgkmpuvwy")
+    place, count = rng.choice(PLACES), rng.randint(9, 14)
+    first, last = rng.choice(OPENERS), rng.choice(TIMES)
+    include, exclude = rng.sample(ADJECTIVES + THINGS, 2)
+    # Letters that no fixed word needs, so that the constraints can be kept together.
+    letter = rng.choice([c for c in "cfgkmpuvwz" if c not in place + first + last + include])
     rules: dict[str, tuple[Any, dict[str, Any]]] = {
         "words": (count, {"words": count}),
         "first": (first, {"first": first}),
@@ -176,8 +146,8 @@ def _sentence_task(rng: Random) -> tuple[str, dict[str, Any], list[Constraint], 
     }
     slips: Slips = {
         "words": lambda r: {"words": _one_more_or_less(r, count)},
-        "first": lambda r: {"first": _other(r, _OPENERS, first)},
-        "last": lambda r: {"last": _other(r, _TIMES, last)},
+        "first": lambda r: {"first": _other(r, OPENERS, first)},
+        "last": lambda r: {"last": _other(r, TIMES, last)},
         "include": lambda r: {"include": None},
         "exclude": lambda r: {"also": exclude},
         "letter": lambda r: {"letter": ""},
@@ -191,9 +161,9 @@ def _sentence_task(rng: Random) -> tuple[str, dict[str, Any], list[Constraint], 
 
 
 def _several_task(rng: Random) -> tuple[str, dict[str, Any], list[Constraint], Slips]:
-    place, count = rng.choice(_PLACES), rng.randint(2, 4)
-    include, exclude = rng.sample(_ADJECTIVES + _THINGS, 2)
-    label = rng.choice(_LABELS)
+    place, count = rng.choice(PLACES), rng.randint(2, 4)
+    include, exclude = rng.sample(ADJECTIVES + THINGS, 2)
+    label = rng.choice(LABELS)
     plan: dict[str, Any] = {"place": place, "count": count, "include": include}
     slips: Slips = {
         "sentences": lambda r: {"count": _one_more_or_less(r, count)},
@@ -201,7 +171,7 @@ def _several_task(rng: Random) -> tuple[str, dict[str, Any], list[Constraint], S
         "include": lambda r: {"include": None},
         "exclude": lambda r: {"also": exclude},
         "lower": lambda r: {"lower": False},
-        "prefix": lambda r: {"odd": _other(r, _LABELS, label)},
+        "prefix": lambda r: {"odd": _other(r, LABELS, label)},
     }
     extra: list[Constraint] = [("include", include), ("exclude", exclude)]
     if rng.random() < 0.5:
@@ -214,13 +184,13 @@ def _several_task(rng: Random) -> tuple[str, dict[str, Any], list[Constraint], S
 
 
 def _list_task(rng: Random) -> tuple[str, dict[str, Any], list[Constraint], Slips]:
-    category, count = rng.choice(list(_LISTS)), rng.randint(3, 7)
-    name, skip = rng.sample(_LISTS[category].split(), 2)
+    category, count = rng.choice(list(CATEGORIES)), rng.randint(3, 7)
+    name, skip = rng.sample(CATEGORIES[category], 2)
     plan = {"category": category, "count": count, "name": name}
     slips: Slips = {
         "entries": lambda r: {"count": _one_more_or_less(r, count)},
         "alphabetical": lambda r: {"disorder": True},
-        "name": lambda r: {"name": _other(r, _LISTS[category].split(), name)},
+        "name": lambda r: {"name": _other(r, CATEGORIES[category], name)},
         "skip": lambda r: {"also": skip},
     }
     constraints: list[Constraint] = [("entries", count), ("name", name), ("skip", skip)]

@@ -19,8 +19,8 @@ _PLACE = re.compile(r"«(.*?)»")
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """`right`: a source with {f} for the function's name and {k}, ... for numbers. `wrong`: the
-    same with one mutation each."""
+    """`right`: a source with holes for names and numbers, see `fill`. `wrong`: the same with one
+    mutation each."""
 
     right: str
     wrong: tuple[str, ...]
@@ -36,6 +36,14 @@ class Template:
     solutions: tuple[Solution, ...]
     reference: Callable[..., Any]
     inputs: Callable[..., Inputs]
+
+
+def fill(source: str, function: str, params: Mapping[str, int]) -> str:
+    """A source with {f} replaced by the function's name, {k} by the parameter k, {k_less} and
+    {k_more} by the numbers next to it."""
+    near = {f"{name}_less": value - 1 for name, value in params.items()}
+    near |= {f"{name}_more": value + 1 for name, value in params.items()}
+    return source.format(f=function, **params, **near)
 
 
 def _right(source: str) -> str:
@@ -129,12 +137,12 @@ TEMPLATES: dict[str, Template] = {
         _solutions("""
             def {f}(n):
                 total = «0|1»
-                for i in range({a}«| + 1», n «+ 1|- 1|+ 2»):
+                for i in range(«{a}|{a_more}», n «+ 1|- 1|+ 2»):
                     total += i
                 return total
             ---
             def {f}(n):
-                return sum(range({a}«| + 1», n «+ 1|- 1|+ 2»))
+                return sum(range(«{a}|{a_more}», n «+ 1|- 1|+ 2»))
         """),
         lambda n, a: (n - a + 1) * (n + a) // 2 if n >= a else 0,
         lambda a: _numbers(a),
@@ -214,7 +222,7 @@ TEMPLATES: dict[str, Template] = {
         {"k": (10, 90), "r": (100, 400)},
         _solutions("""
             def {f}(xs):
-                return [«{r} if x > {k} else x|x if x > {k} else {r}|{r} if x >= {k} else x|{k} if x > {k} else x» for x in xs]
+                return [{r} if x «>|>=|<» {k} else «x|{k}» for x in xs]
             ---
             def {f}(xs):
                 ys = []
@@ -331,11 +339,11 @@ TEMPLATES: dict[str, Template] = {
         {"k": (2, 40)},
         _solutions("""
             def {f}(xs):
-                return «xs[{k}:] + xs[:{k}]|xs[-{k}:] + xs[:-{k}]|xs[:{k}] + xs[{k}:]|xs[{k} + 1:] + xs[:{k}]»
+                return xs[«{k}|{k_more}»:] + xs[:«{k}|{k_less}|{k_more}»]
             ---
             def {f}(xs):
                 ys = list(xs)
-                for _ in range({k}«| + 1| - 1»):
+                for _ in range(«{k}|{k_more}|{k_less}»):
                     «ys.append(ys.pop(0))|ys.insert(0, ys.pop())»
                 return ys
         """),

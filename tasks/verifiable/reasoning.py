@@ -8,12 +8,13 @@ and so a wrong conclusion. What is true is decided by brute force, in `solver`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import permutations
+from itertools import pairwise, permutations
 from random import Random
 from typing import Any
 
 from tasks.verifiable import solver
-from tasks.verifiable.candidates import NAMES, Answer, Problem
+from tasks.verifiable.candidates import Answer, Problem
+from tasks.verifiable.vocabulary import HOBBIES, JOBS, NAMES, PLACES_IN_ORDER
 
 _OPENERS = (
     "Let me go through this one step at a time.",
@@ -29,12 +30,6 @@ _SCALES = (
     ("heavier", "lighter"),
     ("richer", "poorer"),
 )
-_PLACES = ("first", "second", "third", "fourth", "fifth")
-_JOBS = (
-    "baking cleaning cooking digging drawing fishing ironing knitting packing painting planting "
-    "printing reading sewing shopping sorting sweeping typing washing writing"
-).split()
-_HOBBIES = "chess golf tennis judo ballet poker rugby hockey sailing skiing".split()
 
 
 def _answer(rng: Random, value: str, steps: list[str]) -> Answer:
@@ -49,16 +44,16 @@ def _ordering(rng: Random, wrong: int) -> Problem | None:
     names = rng.sample(NAMES, rng.randint(max(3, wrong + 1), 5))
     more, less = rng.choice(_SCALES)
     place = rng.randrange(len(names))
-    given = list(zip(names, names[1:], strict=False))
+    given = list(pairwise(names))
     rng.shuffle(given)
     facts = [rng.choice((f"{a} is {more} than {b}.", f"{b} is {less} than {a}.")) for a, b in given]
-    question = f"Counting from the {more[:-1]}st, who comes {_PLACES[place]}?"
+    question = f"Counting from the {more[:-1]}st, who comes {PLACES_IN_ORDER[place]}?"
     answers = []
     # Somebody else at the place asked for: one comparison of neighbours turns false.
     for name in [names[place], *rng.sample([n for n in names if n != names[place]], wrong)]:
         order = [n for n in names if n != name]
         order.insert(place, name)
-        steps = [f"{a} is {more} than {b}." for a, b in zip(order, order[1:], strict=False)]
+        steps = [f"{a} is {more} than {b}." for a, b in pairwise(order)]
         answers.append(_answer(rng, name, steps))
     params = {"above": [list(pair) for pair in given], "place": place, "more": more}
     return _problem("ordering", f"{' '.join(facts)} {question}", params, answers)
@@ -141,7 +136,7 @@ def _overlap(rng: Random, wrong: int) -> Problem | None:
     both, only_a, only_b = rng.randint(2, 12), rng.randint(2, 15), rng.randint(2, 15)
     a, b, union = both + only_a, both + only_b, both + only_a + only_b
     total = union + rng.randint(both + 2, 30)
-    hobby, other = rng.sample(_HOBBIES, 2)
+    hobby, other = rng.sample(HOBBIES, 2)
     prompt = (
         f"Of {total} people, {a} like {hobby}, {b} like {other}, and {both} like both. "
         "How many like neither?"
@@ -172,13 +167,13 @@ def _rule(rng: Random, order: list[str]) -> list[Any]:
 def _rule_text(rule: list[Any]) -> str:
     what, job, other = rule
     if what == "not":
-        return f"{job.capitalize()} is not {_PLACES[other]}."
+        return f"{job.capitalize()} is not {PLACES_IN_ORDER[other]}."
     where = "right after" if what == "next" else "some time after"
     return f"{other.capitalize()} comes {where} {job}."
 
 
 def _schedule(rng: Random, wrong: int) -> Problem | None:
-    order = rng.sample(_JOBS, 4)
+    order = rng.sample(JOBS, 4)
     rules: list[list[Any]] = []
     while len(rules) < 4 and len(solver.orders(order, rules)) > 1:
         rule = _rule(rng, order)
@@ -195,10 +190,14 @@ def _schedule(rng: Random, wrong: int) -> Problem | None:
         return None
     jobs = ", ".join(sorted(order))
     said = " ".join(map(_rule_text, rules))
-    prompt = f"Four jobs are done one after another: {jobs}. {said} Which is {_PLACES[place]}?"
+    prompt = (
+        f"Four jobs are done one after another: {jobs}. {said} Which is {PLACES_IN_ORDER[place]}?"
+    )
     answers = []
     for jobs_in_order in (order, *rng.sample(list(near.values()), wrong)):
-        steps = [f"{job.capitalize()} is {_PLACES[i]}." for i, job in enumerate(jobs_in_order)]
+        steps = [
+            f"{job.capitalize()} is {PLACES_IN_ORDER[i]}." for i, job in enumerate(jobs_in_order)
+        ]
         answers.append(_answer(rng, jobs_in_order[place], steps))
     params = {"jobs": sorted(order), "rules": rules, "place": place}
     return _problem("schedule", prompt, params, answers)

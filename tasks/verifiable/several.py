@@ -13,6 +13,7 @@ from random import Random
 from typing import Any
 
 from tasks.verifiable.candidates import Answer, Problem, conclusion
+from tasks.verifiable.vocabulary import DAYS, MONTHS
 
 _REMARKS = (
     "There is more than one way to answer this.",
@@ -21,21 +22,6 @@ _REMARKS = (
     "I tried a few candidates and kept one of them.",
     "The condition leaves some room, so I had to choose.",
 )
-_MONTHS = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-]
-_DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +36,7 @@ class _Question:
 
 def _primes(rng: Random) -> _Question:
     low = rng.randint(10, 900)
-    high = low + rng.randint(50, 90)
+    high = low + rng.randint(60, 120)
     sieve = set(range(2, high + 1))
     for factor in range(2, int(high**0.5) + 1):
         sieve -= set(range(factor * factor, high + 1, factor))
@@ -115,9 +101,9 @@ def _weekdays(rng: Random) -> _Question:
             right.add(day.toordinal())
         day += timedelta(days=1)
     near = {o + step for o in right for step in (-1, 1) if date.fromordinal(o + step).year == year}
-    span = f"{_MONTHS[month - 1]} to {_MONTHS[month + months - 2]} {year}"
-    prompt = f"Name a date from {span} that is a {_DAYS[wanted]}."
-    params = {"year": year, "first": month, "last": month + months - 1, "day": _DAYS[wanted]}
+    span = f"{MONTHS[month - 1]} to {MONTHS[month + months - 2]} {year}"
+    prompt = f"Name a date from {span} that is a {DAYS[wanted]}."
+    params = {"year": year, "first": month, "last": month + months - 1, "day": DAYS[wanted]}
     return _Question(prompt, params, right, near)
 
 
@@ -134,9 +120,12 @@ _KINDS: dict[str, Callable[[Random], _Question]] = {
 def draw(rng: Random, right: int, wrong: int) -> Problem | None:
     """A question with that many right and wrong answers; None when it does not have as many."""
     kind = rng.choice(list(_KINDS))
-    question = _KINDS[kind](rng)
-    others = question.others - question.right
-    if len(question.right) < right or len(others) < wrong:
+    for _ in range(10):  # so that kinds with few answers are not rarer than the others
+        question = _KINDS[kind](rng)
+        others = question.others - question.right
+        if len(question.right) >= right and len(others) >= wrong:
+            break
+    else:
         return None
     values = rng.sample(sorted(question.right), right) + rng.sample(sorted(others), wrong)
     answers = tuple(Answer(_text(kind, v), more=(rng.choice(_REMARKS),)) for v in values)
@@ -147,7 +136,7 @@ def _text(kind: str, value: int) -> str:
     if kind != "weekday":
         return str(value)
     day = date.fromordinal(value)
-    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+    return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
 
 
 def check(kind: str, text: str, params: dict[str, Any]) -> bool:
@@ -159,25 +148,25 @@ def check(kind: str, text: str, params: dict[str, Any]) -> bool:
         return False
     n = int(value)
     if kind == "divisor":
-        return 1 < n < params["n"] and params["n"] % n == 0
+        return 1 < n < int(params["n"]) and int(params["n"]) % n == 0
     if not params["low"] <= n <= params["high"]:
         return False
     if kind == "prime":
         return n > 1 and all(n % d for d in range(2, n))
     if kind == "multiple":
-        return bool(n % params["k"] == 0)
+        return n % int(params["k"]) == 0
     if kind == "digit-sum":
-        return sum(map(int, value)) == params["total"]
-    return n < params["high"] and (n % 400 == 0 or (n % 4 == 0 and n % 100 != 0))
+        return sum(map(int, value)) == int(params["total"])
+    return n < int(params["high"]) and (n % 400 == 0 or (n % 4 == 0 and n % 100 != 0))
 
 
 def _is_weekday(value: str, year: int, first: int, last: int, day: str) -> bool:
     """Zeller's congruence for the Gregorian calendar."""
     number, _, rest = value.partition(" ")
     name, _, of = rest.partition(" ")
-    if name not in _MONTHS[first - 1 : last] or of != str(year) or not number.isdecimal():
+    if name not in MONTHS[first - 1 : last] or of != str(year) or not number.isdecimal():
         return False
-    month = _MONTHS.index(name) + 1
+    month = MONTHS.index(name) + 1
     m, y = (month + 12, year - 1) if month < 3 else (month, year)
     zeller = (int(number) + 13 * (m + 1) // 5 + y + y // 4 - y // 100 + y // 400) % 7
-    return _DAYS[(zeller + 5) % 7] == day
+    return DAYS[(zeller + 5) % 7] == day

@@ -40,7 +40,7 @@ def worlds(claims: Claims) -> list[World]:
 def broken(order: Sequence[str], rules: Sequence[Sequence[Any]]) -> int:
     """How many rules an order breaks: (before, a, b), (next, a, b), (not, a, place)."""
     at = {job: place for place, job in enumerate(order)}
-    met = {
+    met: dict[str, Callable[[str, Any], bool]] = {
         "before": lambda a, b: at[a] < at[b],
         "next": lambda a, b: at[a] + 1 == at[b],
         "not": lambda a, place: at[a] != place,
@@ -79,19 +79,20 @@ def _membership(
     found = re.fullmatch(rf"{who} is (not )?a (\w+)", value)
     if not found or value not in options:
         return False
+    negated, kind = found.groups()
     possible = [
         dict(zip(kinds, w, strict=True))
         for w in product((True, False), repeat=4)
         if w[start] and w[1] >= w[0] and w[2] >= w[1] and not (w[2] and w[3])
     ]
-    return all(w[found[2]] != bool(found[1]) for w in possible)
+    return all(w[kind] != bool(negated) for w in possible)
 
 
 def _overlap(text: str, total: int, a: int, b: int, both: int) -> bool:
     like = set(range(a)) | set(range(a - both, a - both + b))
-    said = re.search(r"= (\d+) people like at least one", text)
+    said = re.findall(r"= (\d+) people like at least one", text)
     neither = len(set(range(total)) - like)
-    return bool(said) and int(said[1]) == len(like) and conclusion(text) == str(neither)
+    return said == [str(len(like))] and conclusion(text) == str(neither)
 
 
 def _schedule(text: str, jobs: Sequence[str], rules: Sequence[Sequence[Any]], place: int) -> bool:

@@ -380,12 +380,11 @@ def test_a_real_server_in_both_orders(llama: LlamaServer, tmp_path: Path) -> Non
         "licence": "Apache-2.0",
         "parser": "choice",
         "returns": ["letter"],
-        "template": "{{ responses | join(', ') }}\n"
-        'Copy the words in quotes and nothing else: "Verdict: A"',
+        "template": "{{ responses | join(', ') }}\nWrite this line again: Verdict: A",
     }
     path = tmp_path / "copy.yaml"
     path.write_text(yaml.safe_dump(prompt))
-    options = f"api_base={llama.base},prompt={path},max_tokens=4"
+    options = f"api_base={llama.base},prompt={path},max_tokens=8"
     real = prompted.litellm(parse_specs(f"litellm:openai/smollm2,{options}")[0], Context())
     trials = {t.key: t for t in (trial((0, 1)), trial((1, 0)))}
     verdicts = {v.key: v for v in real.judge(trials.values())}
@@ -393,9 +392,9 @@ def test_a_real_server_in_both_orders(llama: LlamaServer, tmp_path: Path) -> Non
     assert set(verdicts) == set(trials)
     for key, v in verdicts.items():
         (message,) = load_prompt(str(path)).render(trials[key])
-        assert v.raw == written(llama.base, message.content, 4)
+        assert v.raw == written(llama.base, message.content, 8)
         assert (v.usage.prompt_tokens or 0) > 20
-        assert v.usage.completion_tokens == 4
+        assert v.usage.completion_tokens == 5
     assert {key: v.utilities for key, v in verdicts.items()} == {
         "k0(0, 1)": (1.0, 0.0),
         "k0(1, 0)": (0.0, 1.0),

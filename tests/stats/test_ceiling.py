@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm, t
 
 from bench.stats import (
     beta_ceiling,
@@ -15,6 +16,7 @@ from bench.stats import (
     plug_in,
     share_of_ceiling,
 )
+from bench.stats.clusters import bootstrap_sums
 from bench.types import BenchError
 
 
@@ -158,6 +160,30 @@ def test_degenerate_shares():
     assert chance.status == "out_of_range" and math.isnan(chance.estimate)
     single = share_of_ceiling([1] * 20, [2] * 20, [2] * 20, ["p"] * 20)
     assert single.status == "one_cluster" and single.estimate == 1 and math.isnan(single.lo)
+
+
+def test_no_share_of_a_ceiling_that_may_be_chance():
+    """Seven of eight pairs of votes agree: the ceiling is .93, its interval starts at chance."""
+    votes, first = [2] * 8, [2, 0, 2, 0, 2, 0, 2, 1]
+    assert ceiling(votes, first, range(8)).lo == 0.5
+    e = share_of_ceiling([1] * 7 + [0.5], votes, first, range(8))
+    assert e.status == "out_of_range" and math.isnan(e.estimate)
+
+
+@pytest.mark.parametrize("n_prompts", [25, 90])
+def test_percentile_interval_is_widened_below_80_prompts(n_prompts):
+    credit, votes, first, clusters = panel(np.random.default_rng(35), n_prompts, 3, 0.1, 0.9)
+    e = share_of_ceiling(credit, votes, first, clusters)
+    pairs = (first * (first - 1) + (votes - first) * (votes - first - 1)) / (votes * (votes - 1))
+    per_prompt = [np.full(n_prompts, 3.0)]
+    per_prompt += [x.reshape(n_prompts, 3).sum(axis=1) for x in (credit, pairs)]
+    n, judge, human = bootstrap_sums(np.stack(per_prompt, axis=1)).T
+    shares = (judge / n - 0.5) / (beta_ceiling(human / n) - 0.5)
+    g = n_prompts
+    widen = math.sqrt(g / (g - 1)) * t.ppf(0.975, g - 1) / norm.ppf(0.975) if g < 80 else 1
+    expected = e.estimate + (np.quantile(shares, [0.025, 0.975]) - e.estimate) * widen
+    np.testing.assert_allclose((e.lo, e.hi), expected, atol=2e-3)
+    assert e.se == pytest.approx(shares.std(), rel=1e-6)
 
 
 @settings(max_examples=25)

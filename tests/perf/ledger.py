@@ -1,0 +1,112 @@
+"""Ledger: 1,000,000 verdicts of 20 judges on 25,000 pairs. Insert, resume scan, tables over them.
+
+Bars: insert >= 30,000/s in batches, resume scan <= 5 s, tables <= 60 s and <= 1 GB (peak of a
+process of its own). Baseline of the insert: the same rows into SQLite in one transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from bench.ledger import Ledger
+from bench.plan import Plan, trials
+from bench.types import Item, JudgeCard, Label, Message, Response, Usage, Verdict, verdict
+
+ITEMS, JUDGES, BATCH = 25_000, 20, 5_000
+CARDS = [JudgeCard(f"judge-{j}", "made", ("pairwise",), revision=str(j)) for j in range(JUDGES)]
+USAGE = Usage(prompt_tokens=400, completion_tokens=20, latency_s=0.1)
+
+
+def items() -> list[Item]:
+    """Pairs of four domains, five to a prompt."""
+    pair = (Response("a", "one answer of some length"), Response("b", "another one"))
+    return [
+        Item(
+            str(i),
+            "made",
+            f"domain-{i % 4}",
+            (Message("user", f"prompt {i // 20 * 4 + i % 4}"),),
+            pair,
+            (Label("gold", (float(i % 3 > 0), float(i % 3 == 0))),),
+            meta={"n": i},
+        )
+        for i in range(ITEMS)
+    ]
+
+
+def verdicts(made: list[Item]) -> Iterator[Verdict]:
+    """A million verdicts, right in three of four."""
+    for card in CARDS:
+        for i, trial in trials(made, card):
+            best = (i % 3 == 0) ^ (trial.seed % 4 == 0)
+            utilities = [float(r == best) for r in trial.order]
+            yield verdict(trial, utilities, raw="Verdict: A", usage=USAGE)
+
+
+def fill(path: Path) -> None:
+    """Write plan and verdicts; print the rates."""
+    made = items()
+    with Ledger(path, write=True) as ledger:
+        started = time.perf_counter()
+        ledger.write_plan(Plan(tuple(c.name for c in CARDS), ("made",)), made, CARDS)
+        planned = time.perf_counter() - started
+        ours = bare = 0.0
+        flat = sqlite3.connect(path.with_name("bare.sqlite"), isolation_level=None)
+        flat.execute("CREATE TABLE v (key BLOB PRIMARY KEY, status, utilities, raw)")
+        stream, count = verdicts(made), 0
+        while batch := list(islice(stream, BATCH)):
+            count += len(batch)
+            started = time.perf_counter()
+            ledger.append(batch)
+            ours += time.perf_counter() - started
+            started = time.perf_counter()
+            flat.execute("BEGIN")
+            rows = ((bytes.fromhex(v.key), v.status, json.dumps(v.utilities), v.raw) for v in batch)
+            flat.executemany("INSERT INTO v VALUES (?, ?, ?, ?)", rows)
+            flat.execute("COMMIT")
+            bare += time.perf_counter() - started
+        started = time.perf_counter()
+        done = len(ledger.done())
+        scan = time.perf_counter() - started
+    print(
+        f"ledger: plan of 1,000,000 trials written in {planned:.1f} s; {count:,} verdicts "
+        f"inserted at {count / ours:,.0f}/s in batches of {BATCH:,} "
+        f"({bare / ours:.2f} of bare SQLite with four columns); resume scan of {done:,} in {scan:.1f} s"
+    )
+
+
+def tables(path: Path) -> None:
+    """Compute all tables; print time and peak memory of this process."""
+    from reports.tables import build
+
+    started = time.perf_counter()
+    with Ledger(path) as ledger:
+        made = build(ledger)
+    seconds = time.perf_counter() - started
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(f"tables: {len(made['results'])} rows of results in {seconds:.1f} s, peak {peak:.2f} GB")
+
+
+def main() -> None:
+    """Run both parts, the tables in a process of their own so that its peak is theirs."""
+    if len(sys.argv) > 1:
+        tables(Path(sys.argv[1]))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "ledger.sqlite"
+        fill(path)
+        sys.stdout.flush()
+        subprocess.run([sys.executable, __file__, str(path)], check=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,233 @@
+"""The instrument tests itself: what is planted must be found, within the tables' own intervals."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.ledger import Ledger
+from bench.plan import Plan
+from bench.registry import make_judge
+from bench.runner import Limits, carry_out
+from bench.spec import parse_specs
+from bench.types import Context, Item, Label, Message, Response, Status, failure, verdict
+from reports.render import files
+from reports.tables import build
+
+
+def pairs(n: int, prompts: int, domains: int = 2) -> list[Item]:
+    """n pairs over `prompts` prompts; the longer response is right half of the time."""
+    draw = random.Random(5)
+    items = []
+    for i in range(n):
+        right, longer = draw.randrange(2), draw.randrange(2)
+        texts = [f"{i} short", f"{i} short"]
+        texts[longer] += " and then some"
+        items.append(
+            Item(
+                f"{i}",
+                "made",
+                f"domain {i % prompts % domains}",
+                (Message("user", f"prompt {i % prompts}"),),
+                (Response("a", texts[0]), Response("b", texts[1])),
+                (Label("gold", (float(right == 0), float(right == 1))),),
+            )
+        )
+    return items
+
+
+def tables_of(folder: Path, items: list[Item], judges: str) -> dict[str, pd.DataFrame]:
+    made = [make_judge(spec, Context(seed=3)) for spec in parse_specs(judges)]
+    with Ledger(folder / "ledger.sqlite", write=True) as ledger:
+        plan = Plan(tuple(judge.card.name for judge in made), ("made",))
+        ledger.write_plan(plan, items, [judge.card for judge in made])
+        carry_out(items, made, ledger, repeats=1, limits=Limits(), show=lambda _: None)
+        return build(ledger)
+
+
+def expected(acc=0.8, first=0.0, long=0.0, tie=0.0, fail=0.0) -> dict[str, float]:
+    """Closed form of the planted mixture, the longer response being right half of the time."""
+    rest = (1 - fail) * (1 - tie)
+    by_label = rest * (1 - first) * (1 - long)
+    by_length = rest * (1 - first) * long
+    # Per pattern (right response is first or not, long or not): P(right), P(picks the first slot).
+    wins = {}
+    for is_first in (True, False):
+        for is_long in (True, False):
+            p = rest * first * is_first + by_length * is_long + by_label * acc
+            wins[is_first, is_long] = p
+    tied = (1 - fail) * tie
+    mean = np.mean(list(wins.values())) + tied / 2
+    strict = np.mean([wins[True, long] * wins[False, long] for long in (True, False)])
+    flips = []
+    for is_long in (True, False):
+        # Verdict of each order: right, tie, wrong, given that both hold a verdict.
+        a, b = (
+            np.array([wins[f, is_long], tied, rest - wins[f, is_long]]) / (1 - fail)
+            for f in (True, False)
+        )
+        flips.append(1 - (a * b).sum())
+    first_slot = (rest * first + (rest - rest * first) / 2 + tied / 2) / (1 - fail)
+    return {
+        "mean": mean,
+        "strict": strict,
+        "flip_rate": np.mean(flips),
+        "first_slot": first_slot,
+        "unparsed": fail,
+    }
+
+
+PLANTED = [
+    {"acc": 0.8},
+    {"acc": 0.5},
+    {"acc": 0.9, "first": 0.3},
+    {"acc": 0.7, "long": 0.4},
+    {"acc": 0.8, "tie": 0.2},
+    {"acc": 0.9, "fail": 0.1},
+    {"acc": 0.75, "first": 0.2, "long": 0.2, "tie": 0.1, "fail": 0.05},
+]
+
+
+def spec(knobs: dict[str, float]) -> str:
+    return "planted:" + ",".join(f"{k}={v}" for k, v in knobs.items())
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory) -> dict[str, pd.DataFrame]:
+    judges = ",".join([*map(spec, PLANTED), "random", "first", "longest", "shortest"])
+    return tables_of(tmp_path_factory.mktemp("planted"), pairs(4000, 1000), judges)
+
+
+@pytest.mark.parametrize("knobs", PLANTED, ids=spec)
+def test_what_was_planted_is_found_within_its_interval(planted, knobs) -> None:
+    results = planted["results"]
+    row = results[(results.judge == spec(knobs)) & (results.scope == "overall")].iloc[0]
+    for metric, truth in expected(**knobs).items():
+        if metric == "unparsed":
+            assert row.unparsed == pytest.approx(truth, abs=0.012)
+            continue
+        lo, hi = row[f"{metric}_lo"], row[f"{metric}_hi"]
+        half = (hi - lo) / 2  # 7 judges x 4 metrics: one in twenty may be just outside
+        assert lo - 0.5 * half <= truth <= hi + 0.5 * half, (metric, truth, lo, hi)
+        assert half < 0.03
+
+
+def test_the_bias_of_length_shows_against_the_length_rulers(planted) -> None:
+    pairs_table = planted["pairs"]
+    overall = pairs_table[(pairs_table.scope == "overall") & (pairs_table.why == "best null judge")]
+    assert len(overall) == len(PLANTED)
+    good = overall[overall.judge == spec({"acc": 0.8})].iloc[0]
+    coin = overall[overall.judge == spec({"acc": 0.5})].iloc[0]
+    assert good.lo > 0.2
+    assert coin.lo < 0 < coin.hi
+
+
+def test_null_judges_are_what_they_are(planted) -> None:
+    results = planted["results"]
+    overall = results[results.scope == "overall"].set_index("judge")
+    assert overall.loc["first", "flip_rate"] == overall.loc["first", "first_slot"] == 1
+    assert overall.loc["first", "mean"] == 0.5
+    assert overall.loc["first", "strict"] == 0
+    assert overall.loc["longest", "mean"] + overall.loc["shortest", "mean"] == pytest.approx(1)
+    assert overall.loc["longest", "flip_rate_status"] == "not_applicable"
+    assert overall.loc["random", "mean_lo"] < 0.5 < overall.loc["random", "mean_hi"]
+
+
+def test_kappa_is_twice_the_accuracy_less_one_without_ties(planted) -> None:
+    results = planted["results"]
+    row = results[(results.judge == spec({"acc": 0.8})) & (results.scope == "domain")].iloc[0]
+    assert row.kappa == pytest.approx(2 * row["mean"] - 1, abs=1e-9)
+
+
+def test_overall_is_the_unweighted_mean_of_domains(planted) -> None:
+    results = planted["results"]
+    mine = results[results.judge == spec({"acc": 0.8})]
+    domains = mine[mine.scope == "domain"]["mean"]
+    assert len(domains) == 2
+    assert mine[mine.scope == "overall"]["mean"].iloc[0] == pytest.approx(domains.mean())
+
+
+def test_bounds_hold_the_score_and_are_as_far_apart_as_failures(planted) -> None:
+    row = (
+        planted["results"]
+        .set_index(["scope", "judge"])
+        .loc[("overall", spec({"acc": 0.9, "fail": 0.1}))]
+    )
+    assert row.mean_if_failures_wrong == pytest.approx(row["mean"])
+    assert row.mean_if_failures_right - row.mean_if_failures_wrong == pytest.approx(
+        row.unparsed, abs=0.005
+    )
+
+
+def test_files_are_the_same_bytes_again(planted, tmp_path: Path) -> None:
+    judges = ",".join([*map(spec, PLANTED), "random", "first", "longest", "shortest"])
+    again = tables_of(tmp_path, pairs(4000, 1000), judges)
+    first, second = files(planted), files(again)
+    assert first.keys() == second.keys()
+    assert {n for n in first if first[n] != second[n]} <= {
+        f"usage.{e}" for e in ("csv", "json", "md")
+    }
+
+
+def test_several_annotators_set_a_ceiling(tmp_path: Path) -> None:
+    """Three annotators who are right with probability .8 each: they agree in .68 of pairs."""
+    draw = random.Random(1)
+    items = []
+    for item in pairs(3000, 3000, 1):
+        truth = item.labels[0].utilities
+        votes = [truth if draw.random() < 0.8 else truth[::-1] for _ in range(3)]
+        labels = tuple(Label(f"w{i}", v) for i, v in enumerate(votes))
+        items.append(Item(item.id, item.task, item.domain, item.prompt, item.responses, labels))
+    tables = tables_of(tmp_path, items, "planted:acc=1,random,longest")
+    labels = tables["labels"].iloc[0]
+    assert labels.human_agreement == pytest.approx(0.68, abs=0.02)
+    assert len(tables["annotators"]) == 3
+    assert tables["annotators"].agreement.mean() == pytest.approx(0.68, abs=0.02)
+    share = tables["results"].set_index(["scope", "judge"])["ceiling_share"]
+    assert share["domain", "planted:acc=1"] > 0.6
+    assert abs(share["domain", "longest"]) < 0.15
+
+
+def test_lists_with_several_right_answers_and_pointwise_judges(tmp_path: Path, make_item) -> None:
+    """The longest of four; two of them right; chance 1/2."""
+    items = [
+        make_item(
+            i,
+            n=4,
+            responses=tuple(Response(f"r{k}", "x" * (1 + (k == i % 4))) for k in range(4)),
+            labels=(Label("gold", (1.0, 1.0, 0.0, 0.0)),),
+        )
+        for i in range(40)
+    ]
+    tables = tables_of(tmp_path, items, "longest,first,random")
+    overall = tables["results"].set_index(["scope", "judge"])
+    assert overall.loc[("overall", "longest"), "mean"] == 0.5
+    assert overall.loc[("overall", "first"), "mean"] == 0.5, "a Latin square: every slot equally"
+    assert overall.loc[("overall", "longest"), "kappa_status"] == "not_applicable"
+    assert tables["labels"].chance.iloc[0] == 0.5
+
+
+def test_missing_answers_are_not_scored_as_weakness(tmp_path: Path) -> None:
+    items = pairs(200, 200, 1)
+    judge = make_judge(parse_specs("planted:acc=1")[0], Context())
+    with Ledger(tmp_path / "ledger.sqlite", write=True) as ledger:
+        ledger.write_plan(Plan(("p",), ("made",)), items, [judge.card])
+        from bench.plan import trials
+
+        verdicts = []
+        for i, trial in trials(items, judge.card):
+            right = int(items[i].labels[0].utilities[1] == 1)
+            if i < 20:
+                verdicts.append(failure(trial, Status.ERROR))
+            elif i < 190:
+                verdicts.append(verdict(trial, [float(k == right) for k in trial.order]))
+        ledger.append(verdicts)
+        row = build(ledger)["results"].iloc[0]
+    assert row["mean"] == 1
+    assert row.n_missing == 30
+    assert (row.error, row.not_run) == (0.1, 0.05)
+    assert row.mean_if_failures_wrong == pytest.approx(0.85)
