@@ -15,7 +15,8 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, astuple, fields
+from dataclasses import asdict, fields
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from bench.types import (
 
 SCHEMA_VERSION = 1
 _USAGE = tuple(f.name for f in fields(Usage))
+_usage_row = attrgetter(*_USAGE)
 _SCHEMA = f"""
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE judges (id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, card TEXT NOT NULL);
@@ -163,7 +165,7 @@ class Ledger:
             utilities = None if v.utilities is None else json.dumps(v.utilities)
             text = (_storable(v.raw), _storable(v.note), time.time())
             rows[table].append(
-                (bytes.fromhex(v.key), v.status, utilities, v.confidence, *text, *astuple(v.usage))
+                (bytes.fromhex(v.key), v.status, utilities, v.confidence, *text, *_usage_row(v.usage))
             )
         marks = ", ".join("?" * (7 + len(_USAGE)))
         with self._transaction():

@@ -71,8 +71,8 @@ def _smallest_factor(value: str, n: int) -> bool:
 
 def _read_roman(text: str) -> int:
     values = [_ROMAN[sign] for sign in text]
-    following = [*values[1:], 0]
-    return sum(-v if v < after else v for v, after in zip(values, following, strict=True))
+    after = [*values[1:], 0, 0]
+    return sum(-value if value < after[i] else value for i, value in enumerate(values))
 
 
 def _to_roman(value: str, n: int) -> bool:

@@ -69,8 +69,9 @@ def _sentence(plan: Mapping[str, Any], style: Style, rng: Random) -> str:
         words += [plan["place"], *_pick(rng, VERBS, style, letter).split()]
         things = [w for w in (wanted, excess) if w in THINGS]
         if things or ("count" not in plan and rng.random() < 0.5):
-            thing = things[0] if things else _pick(rng, THINGS, style, letter)
-            words += [rng.choice(("near", "behind", "beside", "by")), "a", thing]
+            things = things or [_pick(rng, THINGS, style, letter)]
+            words.append(rng.choice(("near", "behind", "beside", "by")))
+            words += " and ".join(f"a {thing}" for thing in things).split()
         time = plan.get("last") or _pick(rng, TIMES, style, letter)
         words += time.split()
         if plan.get("words") in (None, len(words)):
@@ -121,8 +122,8 @@ def _one_more_or_less(rng: Random, number: int) -> int:
     return number + rng.choice((-1, 1))
 
 
-def _other(rng: Random, stock: Sequence[str], one: str) -> str:
-    return rng.choice([phrase for phrase in stock if phrase != one])
+def _other(rng: Random, stock: Sequence[str], one: str, without: str = "-") -> str:
+    return rng.choice([phrase for phrase in stock if phrase != one and without not in phrase])
 
 
 Slips = dict[str, Callable[[Random], dict[str, Any]]]
@@ -130,11 +131,12 @@ Slips = dict[str, Callable[[Random], dict[str, Any]]]
 
 
 def _sentence_task(rng: Random) -> tuple[str, dict[str, Any], list[Constraint], Slips]:
-    place, count = rng.choice(PLACES), rng.randint(9, 14)
+    place, count = rng.choice(PLACES), rng.randint(8, 12)
     first, last = rng.choice(OPENERS), rng.choice(TIMES)
     include, exclude = rng.sample(ADJECTIVES + THINGS, 2)
     # Letters that no fixed word needs, so that the constraints can be kept together.
-    letter = rng.choice([c for c in "cfgkmpuvwz" if c not in place + first + last + include])
+    fixed = place + first + last + include + exclude
+    letter = rng.choice([c for c in "cfgkmpuvw" if c not in fixed] or ["z"])
     rules: dict[str, tuple[Any, dict[str, Any]]] = {
         "words": (count, {"words": count}),
         "first": (first, {"first": first}),
@@ -146,8 +148,8 @@ def _sentence_task(rng: Random) -> tuple[str, dict[str, Any], list[Constraint], 
     }
     slips: Slips = {
         "words": lambda r: {"words": _one_more_or_less(r, count)},
-        "first": lambda r: {"first": _other(r, OPENERS, first)},
-        "last": lambda r: {"last": _other(r, TIMES, last)},
+        "first": lambda r: {"first": _other(r, OPENERS, first, letter)},
+        "last": lambda r: {"last": _other(r, TIMES, last, letter)},
         "include": lambda r: {"include": None},
         "exclude": lambda r: {"also": exclude},
         "letter": lambda r: {"letter": ""},
@@ -190,7 +192,9 @@ def _list_task(rng: Random) -> tuple[str, dict[str, Any], list[Constraint], Slip
     slips: Slips = {
         "entries": lambda r: {"count": _one_more_or_less(r, count)},
         "alphabetical": lambda r: {"disorder": True},
-        "name": lambda r: {"name": _other(r, CATEGORIES[category], name)},
+        "name": lambda r: {
+            "name": r.choice([e for e in CATEGORIES[category] if e not in (name, skip)])
+        },
         "skip": lambda r: {"also": skip},
     }
     constraints: list[Constraint] = [("entries", count), ("name", name), ("skip", skip)]

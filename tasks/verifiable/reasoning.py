@@ -86,7 +86,7 @@ def _knights(rng: Random, wrong: int) -> Problem | None:
     rng.shuffle(others)
     others.sort(key=lambda world: solver.contradictions(claims, world))
     said = " ".join(f"{name} says: {_claim(claims[name], name)}." for name in names)
-    prompt = f"Knights always tell the truth and knaves always lie. {said} Who is what?"
+    prompt = f"Knights always tell the truth and knaves always lie. {said} Who are the knights?"
     answers = []
     for world in (worlds[0], *others[:wrong]):
         steps = [
@@ -94,7 +94,7 @@ def _knights(rng: Random, wrong: int) -> Problem | None:
             f"{_claim(claims[name], name)}."
             for name, kind in world.items()
         ]
-        value = ", ".join(f"{name} is a {kind}" for name, kind in world.items())
+        value = " and ".join(n for n, kind in world.items() if kind == "knight") or "nobody"
         answers.append(_answer(rng, value, steps))
     return _problem("knights", prompt, {"claims": claims}, answers)
 

@@ -56,7 +56,7 @@ def _multiples(rng: Random) -> _Question:
 
 
 def _divisors(rng: Random) -> _Question:
-    n = 12 * rng.randint(4, 400)
+    n = 12 * rng.randint(5, 2000)
     right = {
         d for small in range(2, int(n**0.5) + 1) if n % small == 0 for d in (small, n // small)
     }
@@ -73,8 +73,8 @@ def _digit_sum(rng: Random) -> _Question:
         for b in range(10)
         if 0 <= total - a - b <= 9
     }
-    low = 100 * rng.randint(1, 3)
-    high = low + 100 * rng.randint(3, 6) + 10 * rng.randrange(10)
+    low = rng.randint(100, 400)
+    high = low + rng.randint(350, 550)
     right = {n for n in right if low <= n <= high}
     near = {n + step for n in right for step in (-1, 1, 10, -10) if low <= n + step <= high}
     prompt = f"Name a number from {low} to {high} whose digits add up to {total}."

@@ -62,8 +62,12 @@ def _ordering(text: str, above: Sequence[Sequence[str]], place: int, more: str) 
 
 
 def _knights(text: str, claims: Claims) -> bool:
-    value = dict(re.findall(r"(\w+) is a (knight|knave)", conclusion(text)))
-    return worlds(claims) == [value]
+    """Whether the knights are those named, and each speaker is said to be what they are."""
+    kinds = dict(re.findall(r"(\w+) is a (knight|knave), so", text))
+    knights = {name for name in conclusion(text).split(" and ") if name != "nobody"}
+    return worlds(claims) == [kinds] and knights == {
+        name for name, kind in kinds.items() if kind == "knight"
+    }
 
 
 def _membership(

@@ -28,14 +28,13 @@ USAGE = Usage(prompt_tokens=400, completion_tokens=20, latency_s=0.1)
 
 def items() -> list[Item]:
     """Pairs of four domains, five to a prompt."""
-    pair = (Response("a", "one answer of some length"), Response("b", "another one"))
     return [
         Item(
             str(i),
             "made",
             f"domain-{i % 4}",
             (Message("user", f"prompt {i // 20 * 4 + i % 4}"),),
-            pair,
+            (Response("a", f"answer {i} of some length"), Response("b", f"another one, {i}")),
             (Label("gold", (float(i % 3 > 0), float(i % 3 == 0))),),
             meta={"n": i},
         )
@@ -80,7 +79,8 @@ def fill(path: Path) -> None:
     print(
         f"ledger: plan of 1,000,000 trials written in {planned:.1f} s; {count:,} verdicts "
         f"inserted at {count / ours:,.0f}/s in batches of {BATCH:,} "
-        f"({bare / ours:.2f} of bare SQLite with four columns); resume scan of {done:,} in {scan:.1f} s"
+        f"({bare / ours:.2f} of bare SQLite with four columns); "
+        f"resume scan of {done:,} in {scan:.1f} s"
     )
 
 

