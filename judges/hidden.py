@@ -7,20 +7,13 @@ stored as they were computed (float32), so what is read back is the same bits.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bench.types import Message, content_key
 from judges.engines.transformers import Pooled, TransformersEngine
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 POOLING = "mean over response and end of turn, prompt in chat form; 1"  # another way, another word
 
@@ -41,8 +34,7 @@ class HiddenStates:
         found = _load(path)
         if found is None:
             found = self._engine.pooled(prompt, text, layers)
-            if found.states is not None:
-                _save(path, found.states, found)
+            _save(path, found)
         return found
 
 
@@ -58,18 +50,15 @@ def _load(path: Path) -> Pooled | None:
         return None
 
 
-def _save(path: Path, states: NDArray[np.float32], pooled: Pooled) -> None:
+def _save(path: Path, pooled: Pooled) -> None:
     """Write all of it or nothing: to a file beside it first, then renamed."""
     import numpy as np
     from safetensors.numpy import save
 
+    if pooled.states is None:
+        return
     usage = np.array([pooled.tokens, pooled.seconds])
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=".", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(save({"states": states, "usage": usage}))
-        Path(temporary).replace(path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            Path(temporary).unlink()
+    with tempfile.NamedTemporaryFile(prefix=".", dir=path.parent, delete=False) as file:
+        file.write(save({"states": pooled.states, "usage": usage}))
+    Path(file.name).replace(path)

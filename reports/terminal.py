@@ -26,7 +26,7 @@ def show(tables: Mapping[str, pd.DataFrame], console: Console) -> None:
         console.print(_headline(str(task), about))
         _leaderboard(overall, usage, console)
         _groups(mine, list(overall.judge), labels[labels.task == task], console)
-        _differences(pairs[(pairs.task == task) & (pairs.scope == "overall")], console)
+        _differences(pairs[(pairs.task == task) & (pairs.scope == "overall")], overall, console)
     _warnings(results, console)
 
 
@@ -71,7 +71,7 @@ def _leaderboard(overall: pd.DataFrame, usage: pd.DataFrame, console: Console) -
         failed = row["unparsed"] + row["refused"] + row["truncated"]
         cells = [
             escape(str(row["judge"])),
-            ("trained " if row["trained"] else "") + str(row["kind"]),
+            _nature(row),
             _interval(row, "mean"),
             _interval(row, "strict"),
             _number(row["kappa"]),
@@ -121,7 +121,7 @@ def _groups(mine: pd.DataFrame, judges: list[str], labels: pd.DataFrame, console
         return
 
 
-def _differences(pairs: pd.DataFrame, console: Console) -> None:
+def _differences(pairs: pd.DataFrame, overall: pd.DataFrame, console: Console) -> None:
     if pairs.empty:
         return
     table = Table(
@@ -133,11 +133,12 @@ def _differences(pairs: pd.DataFrame, console: Console) -> None:
     )
     for column in ("judge", "against", "difference [95 %]", "items", "prompts", "why"):
         table.add_column(column, justify="right" if column[0] in "dip" else "left")
+    nature = {row["judge"]: _nature(row) for row in overall.to_dict("records")}
     for row in pairs.to_dict("records"):
         interval = f"{row['difference']:+.3f} [{row['lo']:+.3f}, {row['hi']:+.3f}]"
         table.add_row(
-            escape(row["judge"]),
-            escape(row["against"]),
+            f"{escape(row['judge'])} ({nature[row['judge']]})",
+            f"{escape(row['against'])} ({nature[row['against']]})",
             interval,
             f"{row['n_items']:,}",
             f"{row['n_prompts']:,}",
@@ -157,6 +158,21 @@ def _warnings(results: pd.DataFrame, console: Console) -> None:
                 style="bold red",
                 markup=False,
             )
+
+
+def _nature(row: Mapping[Any, Any]) -> str:
+    """What a judge is, in a word or three: "null", "trained, 7B", "prompted"."""
+    if row["kind"] in ("null", "planted"):
+        return str(row["kind"])
+    size = "" if pd.isna(row["parameters"]) else f", {_size(int(row['parameters']))}"
+    return ("trained" if row["trained"] else "prompted") + size
+
+
+def _size(parameters: int) -> str:
+    for unit, letter in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
+        if parameters >= unit:
+            return f"{parameters / unit:.3g}{letter}"
+    return str(parameters)
 
 
 def _interval(row: Mapping[Any, Any], metric: str) -> str:

@@ -1,0 +1,295 @@
+"""The recipe ``probe``: from labelled pairs to one direction in the hidden states of a small model.
+
+Features are differences of mean hidden states, better minus worse. Scale and principal directions
+(no centring: a difference and its opposite are the same datum) are found inside each fold; layer
+and strength are chosen on folds of the training prompts; there is no intercept, so the judge
+cannot prefer a slot. The steps collapse into one weight vector.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from importlib.metadata import version
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.spec import Spec
+from bench.types import BenchError, Context, Item, Task, content_key
+from judges.engines.transformers import TransformersEngine
+from judges.hidden import POOLING, HiddenStates
+from judges.probe import ABOUT, Described, TrainedProbe, load
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+FORMAT = 1
+STRENGTHS = (0.1, 1.0, 10.0, 100.0)  # inverse L2 penalty, on differences of unit mean square
+LIBRARIES = ("numpy", "scikit-learn", "torch", "transformers")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """`base`: reference of the frozen model. `dtype`: of its weights. `max_items`: training items
+    at most, every domain of every task in equal share as far as it goes. `pairs_per_item`: at
+    most. `components`: principal directions kept. `folds`: for the choice of layer and strength.
+    """
+
+    base: str = ""
+    dtype: str = "float32"
+    max_items: int = 1000
+    pairs_per_item: int = 3
+    components: int = 50
+    folds: int = 5
+
+    def __post_init__(self) -> None:
+        if not self.base:
+            raise BenchError(
+                "probe: no base model. Name one: base=FOLDER, base=package:IMPORT_NAME/FILE.gguf "
+                "or base=OWNER/NAME; or a trained probe: probe:FOLDER"
+            )
+        least = {"max_items": 10, "pairs_per_item": 1, "components": 1, "folds": 2}
+        for name, value in least.items():
+            if getattr(self, name) < value:
+                raise BenchError(
+                    f"probe: {name} is {getattr(self, name)}; {value} or more expected"
+                )
+
+
+@dataclass(frozen=True)
+class Card(Described, Recipe):
+    """What a card of a judge that is trained on first use may say."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Training data. `differences`: float32 (pairs, layers, width), better minus worse. `weights`:
+    those of an item sum to 1. `prompts`: prompt key per pair."""
+
+    differences: NDArray[np.float32]
+    weights: Array
+    prompts: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """`layer`, `strength`: with the least log-loss on held-out folds. `losses`, `accuracies`:
+    (layers, strengths), weighted means over all held-out pairs."""
+
+    layer: int
+    strength: float
+    losses: Array
+    accuracies: Array
+
+
+def train(options: Mapping[str, Any], task: Task, out: Path, context: Context) -> Path:
+    """Train a probe on the training split of `task` and save it in the new folder `out`.
+
+    Raises BenchError for a bad option, a folder that is there already, too few training items.
+    """
+    recipe = Spec("probe", options=options, text="train probe").settings(Recipe)
+    if (out / ABOUT).exists():
+        raise BenchError(f"{out} holds a trained probe already. Choose another name, or remove it.")
+    engine = TransformersEngine(recipe.base, context, dtype=recipe.dtype)
+    items = training_items([task], recipe, context.seed)
+    fit(items, [task], recipe, engine, context).save(out)
+    return out
+
+
+def trained_here(recipe: Recipe, context: Context) -> TrainedProbe:
+    """The probe for the training split of the run's tasks: from the cache, or trained now."""
+    recipe = Recipe(**{f.name: getattr(recipe, f.name) for f in fields(Recipe)})
+    engine = TransformersEngine(recipe.base, context, dtype=recipe.dtype)
+    items = training_items(context.tasks, recipe, context.seed)
+    made_of = (FORMAT, POOLING, engine.revision, asdict(recipe), context.seed)
+    folder = context.cache / "probes" / content_key(*made_of, [item.key for item in items])
+    if not (folder / ABOUT).exists():
+        context.say(f"training a probe on {len(items)} items, once; it is kept in {folder}")
+        probe = fit(items, context.tasks, recipe, engine, context)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".training-", dir=folder.parent))
+        probe.save(temporary)
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.replace(folder)
+    return load(folder)
+
+
+def training_items(tasks: Sequence[Task], recipe: Recipe, seed: int) -> list[Item]:
+    """At most `max_items` items with a better and a worse response, in turn from each domain of
+    each task. Raises BenchError for a task without any, or for too few prompts in all."""
+    ranked: list[tuple[int, str, Item]] = []
+    for task in tasks:
+        usable = [item for item in task.items("train") if pairs_of(item, 1, seed)]
+        if not usable:
+            raise BenchError(
+                f"task {task.card.name!r} has no training items with a preference, so no probe can "
+                "be trained on it. Train one elsewhere and name it: smallclaims train probe --task "
+                "OTHER --out models/NAME, then the judge probe:models/NAME"
+            )
+        domains: dict[str, list[Item]] = defaultdict(list)
+        for item in sorted(usable, key=lambda item: content_key(seed, item.key)):
+            domains[item.domain].append(item)
+            ranked.append((len(domains[item.domain]), item.key, item))
+    chosen = [item for *_, item in sorted(ranked, key=lambda r: r[:2])[: recipe.max_items]]
+    prompts, least = len({item.prompt_key for item in chosen}), 2 * recipe.folds
+    if prompts < least:
+        raise BenchError(
+            f"{prompts} training prompts in {', '.join(t.card.name for t in tasks)}; a probe needs "
+            f"{least} or more. Train one elsewhere: smallclaims train probe --task OTHER "
+            "--out models/NAME, then the judge probe:models/NAME"
+        )
+    return chosen
+
+
+def pairs_of(item: Item, at_most: int, seed: int) -> list[tuple[int, int]]:
+    """(better, worse) indices, by the majority of the labels; ties between annotators and equal
+    texts are left out. More than `at_most` are thinned by a hash of the seed and the item."""
+    found = []
+    for i, j in combinations(range(len(item.responses)), 2):
+        signs = (_sign(label.utilities[i] - label.utilities[j]) for label in item.labels)
+        votes = sum(signs)
+        if votes and item.responses[i].text != item.responses[j].text:
+            found.append((i, j) if votes > 0 else (j, i))
+    if len(found) > at_most:
+        found = sorted(found, key=lambda pair: content_key(seed, item.key, pair))[:at_most]
+    return found
+
+
+def fit(
+    items: Sequence[Item],
+    tasks: Sequence[Task],
+    recipe: Recipe,
+    engine: TransformersEngine,
+    context: Context,
+) -> TrainedProbe:
+    """Layer and strength by folds of prompts, then the direction from all `items`."""
+    import numpy as np
+
+    hidden = HiddenStates(engine, context.cache)
+    pairs = differences(items, hidden, recipe, context)
+    engine.close()
+    context.say(f"choosing layer and strength on {recipe.folds} folds of the training prompts")
+    choice = choose(pairs, recipe.components, recipe.folds, context.seed)
+    at_layer = pairs.differences[:, choice.layer].astype(np.float64)
+    found = directions(at_layer, pairs.weights, (choice.strength,), recipe.components, context.seed)
+    about = {
+        "format": FORMAT,
+        "base": recipe.base,
+        "base_revision": engine.revision,
+        "dtype": recipe.dtype,
+        "pooling": POOLING,
+        "layer": choice.layer,
+        "recipe": asdict(recipe),
+        "seed": context.seed,
+        "selection": _selection(choice),
+        "tasks": [task.card.name for task in tasks],
+        "task_revisions": {task.card.name: task.card.revision for task in tasks},
+        "items": dict(sorted(Counter(f"{i.task}/{i.domain}" for i in items).items())),
+        "pairs": len(pairs.prompts),
+        "prompts": sorted({item.prompt_key for item in items}),
+        "versions": {name: version(name) for name in LIBRARIES},
+    }
+    return TrainedProbe(found[0].astype(np.float32), about)
+
+
+def differences(
+    items: Sequence[Item], hidden: HiddenStates, recipe: Recipe, context: Context
+) -> Pairs:
+    """States of the responses in pairs, with progress told. Pairs that are too long for the model
+    are left out. Raises BenchError when none is left."""
+    import numpy as np
+
+    rows, weights, prompts = [], [], []
+    for done, item in enumerate(items, 1):
+        pairs = pairs_of(item, recipe.pairs_per_item, context.seed)
+        wanted = sorted({index for pair in pairs for index in pair})
+        states = {i: hidden.pooled(item.prompt, item.responses[i].text).states for i in wanted}
+        new = [_minus(states[better], states[worse]) for better, worse in pairs]
+        fitting = [row for row in new if row is not None]
+        rows += fitting
+        weights += [1 / len(fitting)] * len(fitting)
+        prompts += [item.prompt_key] * len(fitting)
+        if done * 10 // len(items) > (done - 1) * 10 // len(items):
+            context.say(f"hidden states of {done} of {len(items)} training items")
+    if not rows:
+        raise BenchError("probe: every training pair is longer than the base model reads")
+    return Pairs(np.stack(rows), np.array(weights), prompts)
+
+
+def choose(pairs: Pairs, components: int, folds: int, seed: int) -> Choice:
+    """The layer and strength with the least log-loss on held-out prompts. Equal: the stronger
+    penalty, then the lower layer."""
+    import numpy as np
+    from sklearn.model_selection import GroupKFold
+
+    layers = pairs.differences.shape[1]
+    losses = np.zeros((layers, len(STRENGTHS)))
+    right = np.zeros_like(losses)
+    splits = list(GroupKFold(folds).split(pairs.weights, groups=pairs.prompts))
+    for layer in range(layers):
+        x = pairs.differences[:, layer].astype(np.float64)
+        for fitted, held in splits:
+            found = directions(x[fitted], pairs.weights[fitted], STRENGTHS, components, seed)
+            margin = x[held] @ np.stack(found, axis=1)
+            weight = pairs.weights[held, None]
+            losses[layer] += (weight * np.logaddexp(0, -margin)).sum(0)
+            right[layer] += (weight * ((margin > 0) + 0.5 * (margin == 0))).sum(0)
+    total = pairs.weights.sum()
+    # Columns from the strongest penalty on, so that the first least value is the one wanted.
+    strength, layer = np.unravel_index(np.argmin(losses.T), losses.T.shape)
+    return Choice(int(layer), STRENGTHS[strength], losses / total, right / total)
+
+
+def directions(
+    x: Array, weights: Array, strengths: Sequence[float], components: int, seed: int
+) -> list[Array]:
+    """Directions w (width,), one per strength: logistic regression without intercept on the rows
+    of `x` (rows, width), each a difference whose sign must come out positive."""
+    import numpy as np
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.utils.extmath import randomized_svd
+
+    scale = np.sqrt(np.average(x**2, axis=0, weights=weights))
+    scale = np.where(scale > 0, scale, 1.0) * math.sqrt(x.shape[1])  # rows: mean square <= 1
+    z = x / scale
+    k = min(components, *x.shape)
+    _, _, axes = randomized_svd(z * np.sqrt(weights)[:, None], n_components=k, random_state=seed)
+    # A row and its opposite say the same; half of them are turned round to have two classes.
+    sign = np.where(np.arange(len(z)) % 2, -1.0, 1.0)
+    found = []
+    for strength in strengths:
+        model = LogisticRegression(C=strength, fit_intercept=False, solver="newton-cholesky")
+        model.fit(z @ axes.T * sign[:, None], sign, sample_weight=weights)
+        found.append(model.coef_[0] @ axes / scale)
+    return found
+
+
+def _sign(x: float) -> int:
+    return (x > 0) - (x < 0)
+
+
+def _minus(
+    better: NDArray[np.float32] | None, worse: NDArray[np.float32] | None
+) -> NDArray[np.float32] | None:
+    return None if better is None or worse is None else better - worse
+
+
+def _selection(choice: Choice) -> dict[str, Any]:
+    best = (choice.layer, STRENGTHS.index(choice.strength))
+    return {
+        "what": "held-out folds of the training prompts; the best of many is too good to be true",
+        "strength": choice.strength,
+        "log_loss": round(float(choice.losses[best]), 4),
+        "accuracy": round(float(choice.accuracies[best]), 4),
+        "strengths": list(STRENGTHS),
+        "accuracy_by_layer": choice.accuracies.round(4).tolist(),
+        "log_loss_by_layer": choice.losses.round(4).tolist(),
+    }
