@@ -95,24 +95,50 @@ def export(run: Out, parquet: Annotated[Path, typer.Argument(help="File to write
 
 
 @app.command()
-def judges() -> None:
-    """List the judges that can be asked for by name, with their cards."""
-    from bench.registry import cards, judge_kinds
+def judges(
+    name: Annotated[str, typer.Argument(help="Show this judge's card.")] = "",
+) -> None:
+    """List the judges that can be asked for, or show the card of one."""
+    from bench.registry import cards, choose, judge_kinds, judge_names
 
-    for name, description in judge_kinds().items():
-        print(f"{name:28} {description}")
-    print("\nCards:")
-    for name, card in cards().items():
-        print(f"{name:28} {card.get('description', '')}")
+    if name and name not in judge_names():
+        raise choose("judge", name, judge_names())
+    if name in cards():
+        _print_yaml(cards()[name])
+    elif name:
+        print(judge_kinds()[name])
+    else:
+        _list("Kinds (KIND:ARGUMENT,option=value)", judge_kinds())
+        _list("Cards", {n: card.get("description", "") for n, card in cards().items()})
 
 
 @app.command()
-def tasks() -> None:
-    """List the tasks that can be asked for by name."""
-    from bench.registry import task_descriptions
+def tasks(
+    name: Annotated[str, typer.Argument(help="Show this task's card.")] = "",
+) -> None:
+    """List the tasks that can be asked for, or show the card of one."""
+    from dataclasses import asdict
 
-    for name, description in task_descriptions().items():
-        print(f"{name:28} {description}")
+    from bench.registry import make_task, task_descriptions
+    from bench.spec import parse_specs
+
+    if name:
+        card = asdict(make_task(parse_specs(name)[0]).card)
+        _print_yaml({k: list(v) if isinstance(v, tuple) else v for k, v in card.items()})
+    else:
+        _list("Tasks", task_descriptions())
+
+
+def _list(title: str, descriptions: dict[str, str]) -> None:
+    print(f"{title}:")
+    for name, description in descriptions.items():
+        print(f"  {name:24} {description}")
+
+
+def _print_yaml(values: dict[str, object]) -> None:
+    import yaml
+
+    print(yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=96), end="")
 
 
 @app.command()
@@ -128,18 +154,18 @@ def train(
 ) -> None:
     """Train a judge."""
     from bench.prepare import cache_folder
-    from bench.registry import choose, make_task
+    from bench.registry import choose, default_card, make_task, resolve_judge
     from bench.spec import parse_specs
     from bench.types import Context
     from judges.training import RECIPES
 
     if recipe not in RECIPES:
         raise choose("recipe", recipe, RECIPES)
-    (spec,) = parse_specs(",".join([f"{recipe}:", *(option or [])]))
     made = make_task(parse_specs(task)[0])
+    spec = resolve_judge(parse_specs(",".join([default_card(recipe), *(option or [])]))[0])
     context = Context((made,), cache_folder(), threads, seed, _say)
     folder = RECIPES[recipe](spec, made, out, context)
-    print(f"{folder} written. Use it: --judges {recipe}:{folder}")
+    print(f"{folder} written. To use it: --judges {recipe}:{folder}")
 
 
 def _say(line: str) -> None:

@@ -165,7 +165,14 @@ class Ledger:
             utilities = None if v.utilities is None else json.dumps(v.utilities)
             text = (_storable(v.raw), _storable(v.note), time.time())
             rows[table].append(
-                (bytes.fromhex(v.key), v.status, utilities, v.confidence, *text, *_usage_row(v.usage))
+                (
+                    bytes.fromhex(v.key),
+                    v.status,
+                    utilities,
+                    v.confidence,
+                    *text,
+                    *_usage_row(v.usage),
+                )
             )
         marks = ", ".join("?" * (7 + len(_USAGE)))
         with self._transaction():

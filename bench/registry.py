@@ -44,6 +44,12 @@ def cards() -> dict[str, dict[str, Any]]:
     return found
 
 
+def default_card(kind: str) -> str:
+    """Name of the first card of this kind that is marked as a default, or else the kind itself."""
+    marked = (name for name, c in cards().items() if c["kind"] == kind and c.get("default"))
+    return next(marked, kind)
+
+
 def task_names() -> list[str]:
     """Every task that can be asked for by name."""
     return sorted(_entry_points("smallclaims.tasks"))

@@ -168,12 +168,14 @@ def _stream(judge: Judge, pending: list[Trial]) -> Generator[Verdict, None, None
     try:
         for verdict in verdicts:
             if verdict.key not in waiting:
-                raise BenchError(
-                    f"judge {judge.card.name!r} answered a trial twice or one it was not asked "
+                raise JudgeStopped(
+                    "it answered a trial twice, or one that it was not asked "
                     f"({verdict.key}). This is a fault of the judge's code."
                 )
             waiting.remove(verdict.key)
             yield verdict
+    except BenchError as error:  # a refused key, a model that went away: the others can go on
+        raise JudgeStopped(str(error)) from error
     finally:
         close = getattr(verdicts, "close", None)
         if close is not None:

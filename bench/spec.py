@@ -71,7 +71,7 @@ def _parse(first: str, rest: list[str]) -> Spec:
 def _convert(value: Any, hint: Any, where: str) -> Any:
     """A value from a command line or a card -> the type a settings field declares."""
     if isinstance(hint, types.UnionType):
-        if value is None:
+        if value is None or value == "none":
             return None
         hint = next(t for t in hint.__args__ if t is not types.NoneType)
     if typing.get_origin(hint) is tuple:

@@ -34,8 +34,9 @@ BATCH = 256  # trials handed to a choice engine at a time, which sorts them by l
 
 @dataclass(frozen=True)
 class ApiSettings:
-    """Options of ``litellm:MODEL``; the last two change no verdict and are no part of the
-    identity. `timeout`: seconds for one call. `concurrency`: calls in flight at most."""
+    """Options of ``litellm:MODEL``; the last three change no verdict and are no part of the
+    identity. `timeout`: seconds for one call. `concurrency`: calls in flight at most.
+    `usd_per_mtok`: price of input, cached input and output, for a model without a list price."""
 
     prompt: str = "choice"
     temperature: float | None = 0.0
@@ -44,6 +45,15 @@ class ApiSettings:
     api_base: str | None = None
     timeout: float = 120.0
     concurrency: int = 16
+    usd_per_mtok: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        price = self.usd_per_mtok
+        if price is not None and (len(price) != 3 or not all(0 <= p < math.inf for p in price)):
+            raise BenchError(
+                f"usd_per_mtok is {price}; three numbers from 0 expected: INPUT+CACHED+OUTPUT in "
+                "US dollars per million tokens, for example 2.5+1.25+10"
+            )
 
 
 @dataclass(frozen=True)
@@ -69,7 +79,8 @@ def litellm(spec: Spec, context: Context) -> Judge:
         model, sampling, concurrency=settings.concurrency, timeout_s=settings.timeout
     )
     card = _card(spec, prompt, model, {"engine": "litellm", **asdict(sampling)})
-    return PromptedJudge(card, prompt, engine)
+    price = cast(tuple[float, float, float] | None, settings.usd_per_mtok)
+    return PromptedJudge(replace(card, paid=True, usd_per_mtok=price), prompt, engine)
 
 
 def transformers(spec: Spec, context: Context) -> Judge:

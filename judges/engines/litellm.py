@@ -189,6 +189,9 @@ def _provider(library: Any, model: str, api_base: str | None) -> str:
     missing = library.validate_environment(model)["missing_keys"]
     if api_base is not None:
         missing = [name for name in missing if not name.endswith("_API_BASE")]
+    variable = f"{provider.upper()}_API_KEY"
+    if os.environ.get(variable) == "":  # set and empty: the library takes it for a key
+        missing = [variable]
     if missing:
         raise BenchError(
             f"{model} needs {' and '.join(missing)} in the environment. "

@@ -179,7 +179,7 @@ class Verifiable(Task):
             prompt=(Message("user", problem.prompt),),
             responses=responses,
             labels=(Label("gold", tuple(float(right) for _, right in dressed)),),
-            subset=f"{shape}/{problem.kind}",
+            subset=shape,
             meta={"kind": problem.kind, "params": dict(problem.params)},
         )
 

@@ -36,8 +36,8 @@ SPELLING = _words(
 
 # For sentences about a place: "Often the quiet harbour rests near a bench at dawn."
 PLACES = _words(
-    "harbour garden market library bakery station museum village bridge theatre island valley "
-    "castle workshop orchard square lighthouse chapel meadow mill inn park school barn forest "
+    "harbour garden market library bakery station museum village bridge theatre valley cottage "
+    "castle workshop square lighthouse chapel meadow mill hotel park school barn forest "
     "beach tunnel tower farm port"
 )
 OPENERS = _words(

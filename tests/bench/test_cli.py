@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -56,6 +57,8 @@ LIGHT = {
     "missing file": ["run", "--tasks", "jsonl:/no/such/file.jsonl"],
     "missing run": ["report", "/no/such/run"],
     "missing plan": ["run", "--plan", "/no/such/plan.json"],
+    "card of a judge": ["judges", "gpt-4-vanilla"],
+    "card of a task": ["tasks", "verifiable"],
     "unknown recipe": ["train", "prob", "--task", "verifiable", "--out", "x"],
 }
 
@@ -205,6 +208,27 @@ def test_a_plugin_adds_a_judge_and_a_task(plugin: str, tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     row = next(line for line in ran.stdout.splitlines() if line.startswith("slow-vowels"))
     assert ".750 [" in row
+
+
+def test_ctrl_c_keeps_everything_and_says_how_to_go_on(plugin: str, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    env = {**os.environ, "PYTHONPATH": plugin, "TINY_LOG": str(log), "TINY_SLEEP": "0.02"}
+    args = ["run", "--judges", "slow-vowels", "--tasks", "letters", "--out", str(tmp_path / "run")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench", *args], env=env, stderr=subprocess.PIPE, text=True
+    )
+    while len(_asked(log)) < 50:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    errors = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "the same command goes on" in errors
+    assert "Traceback" not in errors
+    before = len(_asked(log))
+    finished = smallclaims(*args, PYTHONPATH=plugin, TINY_LOG=str(log))
+    assert finished.returncode == 0
+    assert len(_asked(log)) <= 600 + 1, "at most the trial in flight is asked again"
+    assert before >= 50
 
 
 def _asked(log: Path) -> list[tuple[float, str]]:
