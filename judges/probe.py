@@ -60,7 +60,8 @@ class TrainedProbe:
         """The weights as a safetensors file: equal weights, equal bytes."""
         from safetensors.numpy import save
 
-        return save({"weights": self.weights})
+        data: bytes = save({"weights": self.weights})
+        return data
 
     def save(self, folder: Path) -> None:
         """Write the two files. The folder is complete when the JSON file is there."""
@@ -100,6 +101,8 @@ def _check(about: Any, weights: NDArray[Any]) -> None:
     for field, kind in {**kinds, "prompts": list, "pooling": str}.items():
         if not isinstance(about[field], kind):
             raise ValueError(f"{ABOUT}: {field} is {about[field]!r}; {kind.__name__} expected")
+    if about["layer"] < 0:
+        raise ValueError(f"{ABOUT}: layer is {about['layer']}; 0 or more expected")
     if about["pooling"] != POOLING:
         raise ValueError(f"states were pooled as {about['pooling']!r}, now it is {POOLING!r}")
     finite = abs(weights) < float("inf")  # false for nan as well

@@ -1,19 +1,16 @@
 """The recipe ``probe``: from labelled pairs to one direction in the hidden states of a small model.
 
-Features are differences of mean hidden states, better minus worse. Scale and principal directions
-(no centring: a difference and its opposite are the same datum) are found inside each fold; layer
-and strength are chosen on folds of the training prompts; there is no intercept, so the judge
-cannot prefer a slot. The steps collapse into one weight vector.
+Features are differences of mean hidden states of two responses, the better minus the worse. What
+is made of them is in judges.training.directions.
 """
 
 from __future__ import annotations
 
-import math
 import shutil
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import version
 from itertools import combinations
 from pathlib import Path
@@ -24,15 +21,13 @@ from bench.types import BenchError, Context, Item, Task, content_key
 from judges.engines.transformers import TransformersEngine
 from judges.hidden import POOLING, HiddenStates
 from judges.probe import ABOUT, Described, TrainedProbe, load
+from judges.training.directions import STRENGTHS, Choice, Pairs, choose, directions
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Array = NDArray[np.float64]
-
 FORMAT = 1
-STRENGTHS = (0.1, 1.0, 10.0, 100.0)  # inverse L2 penalty, on differences of unit mean square
 LIBRARIES = ("numpy", "scikit-learn", "torch", "transformers")
 
 
@@ -66,36 +61,19 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Card(Described, Recipe):
-    """What a card of a judge that is trained on first use may say."""
+    """What a card says of a probe that is not trained yet. `first_use_items`: `max_items` when it
+    is trained on first use, while somebody waits."""
+
+    first_use_items: int = 160
 
 
-@dataclass(frozen=True)
-class Pairs:
-    """Training data. `differences`: float32 (pairs, layers, width), better minus worse. `weights`:
-    those of an item sum to 1. `prompts`: prompt key per pair."""
-
-    differences: NDArray[np.float32]
-    weights: Array
-    prompts: Sequence[str]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """`layer`, `strength`: with the least log-loss on held-out folds. `losses`, `accuracies`:
-    (layers, strengths), weighted means over all held-out pairs."""
-
-    layer: int
-    strength: float
-    losses: Array
-    accuracies: Array
-
-
-def train(options: Mapping[str, Any], task: Task, out: Path, context: Context) -> Path:
-    """Train a probe on the training split of `task` and save it in the new folder `out`.
+def train(spec: Spec, task: Task, out: Path, context: Context) -> Path:
+    """Train a probe, with the options of `spec`, on the training split of `task`, and save it in
+    the new folder `out`.
 
     Raises BenchError for a bad option, a folder that is there already, too few training items.
     """
-    recipe = Spec("probe", options=options, text="train probe").settings(Recipe)
+    recipe = _recipe(spec.settings(Card))
     if (out / ABOUT).exists():
         raise BenchError(f"{out} holds a trained probe already. Choose another name, or remove it.")
     engine = TransformersEngine(recipe.base, context, dtype=recipe.dtype)
@@ -104,9 +82,10 @@ def train(options: Mapping[str, Any], task: Task, out: Path, context: Context) -
     return out
 
 
-def trained_here(recipe: Recipe, context: Context) -> TrainedProbe:
+def trained_here(card: Card, context: Context) -> TrainedProbe:
     """The probe for the training split of the run's tasks: from the cache, or trained now."""
-    recipe = Recipe(**{f.name: getattr(recipe, f.name) for f in fields(Recipe)})
+    recipe = _recipe(card)
+    recipe = replace(recipe, max_items=min(recipe.max_items, card.first_use_items))
     engine = TransformersEngine(recipe.base, context, dtype=recipe.dtype)
     items = training_items(context.tasks, recipe, context.seed)
     made_of = (FORMAT, POOLING, engine.revision, asdict(recipe), context.seed)
@@ -139,10 +118,11 @@ def training_items(tasks: Sequence[Task], recipe: Recipe, seed: int) -> list[Ite
             domains[item.domain].append(item)
             ranked.append((len(domains[item.domain]), item.key, item))
     chosen = [item for *_, item in sorted(ranked, key=lambda r: r[:2])[: recipe.max_items]]
+    names = ", ".join(task.card.name for task in tasks)
     prompts, least = len({item.prompt_key for item in chosen}), 2 * recipe.folds
     if prompts < least:
         raise BenchError(
-            f"{prompts} training prompts in {', '.join(t.card.name for t in tasks)}; a probe needs "
+            f"{prompts} training prompts in {names or 'no task'}; a probe needs "
             f"{least} or more. Train one elsewhere: smallclaims train probe --task OTHER "
             "--out models/NAME, then the judge probe:models/NAME"
         )
@@ -172,14 +152,17 @@ def fit(
 ) -> TrainedProbe:
     """Layer and strength by folds of prompts, then the direction from all `items`."""
     import numpy as np
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     hidden = HiddenStates(engine, context.cache)
     pairs = differences(items, hidden, recipe, context)
     engine.close()
     context.say(f"choosing layer and strength on {recipe.folds} folds of the training prompts")
-    choice = choose(pairs, recipe.components, recipe.folds, context.seed)
-    at_layer = pairs.differences[:, choice.layer].astype(np.float64)
-    found = directions(at_layer, pairs.weights, (choice.strength,), recipe.components, context.seed)
+    with threadpool_limits(1):  # matrices this small are faster so, and the same everywhere
+        choice = choose(pairs, recipe.components, recipe.folds, context.seed)
+        x = pairs.differences[:, choice.layer].astype(np.float64)
+        strengths = (choice.strength,)
+        found = directions(x, pairs.weights, strengths, recipe.components, context.seed)
     about = {
         "format": FORMAT,
         "base": recipe.base,
@@ -224,52 +207,8 @@ def differences(
     return Pairs(np.stack(rows), np.array(weights), prompts)
 
 
-def choose(pairs: Pairs, components: int, folds: int, seed: int) -> Choice:
-    """The layer and strength with the least log-loss on held-out prompts. Equal: the stronger
-    penalty, then the lower layer."""
-    import numpy as np
-    from sklearn.model_selection import GroupKFold
-
-    layers = pairs.differences.shape[1]
-    losses = np.zeros((layers, len(STRENGTHS)))
-    right = np.zeros_like(losses)
-    splits = list(GroupKFold(folds).split(pairs.weights, groups=pairs.prompts))
-    for layer in range(layers):
-        x = pairs.differences[:, layer].astype(np.float64)
-        for fitted, held in splits:
-            found = directions(x[fitted], pairs.weights[fitted], STRENGTHS, components, seed)
-            margin = x[held] @ np.stack(found, axis=1)
-            weight = pairs.weights[held, None]
-            losses[layer] += (weight * np.logaddexp(0, -margin)).sum(0)
-            right[layer] += (weight * ((margin > 0) + 0.5 * (margin == 0))).sum(0)
-    total = pairs.weights.sum()
-    # Columns from the strongest penalty on, so that the first least value is the one wanted.
-    strength, layer = np.unravel_index(np.argmin(losses.T), losses.T.shape)
-    return Choice(int(layer), STRENGTHS[strength], losses / total, right / total)
-
-
-def directions(
-    x: Array, weights: Array, strengths: Sequence[float], components: int, seed: int
-) -> list[Array]:
-    """Directions w (width,), one per strength: logistic regression without intercept on the rows
-    of `x` (rows, width), each a difference whose sign must come out positive."""
-    import numpy as np
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.utils.extmath import randomized_svd
-
-    scale = np.sqrt(np.average(x**2, axis=0, weights=weights))
-    scale = np.where(scale > 0, scale, 1.0) * math.sqrt(x.shape[1])  # rows: mean square <= 1
-    z = x / scale
-    k = min(components, *x.shape)
-    _, _, axes = randomized_svd(z * np.sqrt(weights)[:, None], n_components=k, random_state=seed)
-    # A row and its opposite say the same; half of them are turned round to have two classes.
-    sign = np.where(np.arange(len(z)) % 2, -1.0, 1.0)
-    found = []
-    for strength in strengths:
-        model = LogisticRegression(C=strength, fit_intercept=False, solver="newton-cholesky")
-        model.fit(z @ axes.T * sign[:, None], sign, sample_weight=weights)
-        found.append(model.coef_[0] @ axes / scale)
-    return found
+def _recipe(card: Card) -> Recipe:
+    return Recipe(**{f.name: getattr(card, f.name) for f in fields(Recipe)})
 
 
 def _sign(x: float) -> int:
