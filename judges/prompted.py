@@ -58,10 +58,13 @@ class ApiSettings:
 
 @dataclass(frozen=True)
 class LocalSettings:
-    """Options of ``transformers:MODEL``. `dtype`: of the weights."""
+    """Options of ``transformers:MODEL``. `dtype`: of the weights. The other two describe the model
+    on a card."""
 
     prompt: str = "choice-letter"
     dtype: str = "float32"
+    licence: str | None = None
+    description: str | None = None
 
 
 def litellm(spec: Spec, context: Context) -> Judge:
@@ -96,7 +99,13 @@ def transformers(spec: Spec, context: Context) -> Judge:
     engine = TransformersEngine(model, context, dtype=settings.dtype)
     own = {"engine": "transformers", "verdict": "letter probabilities", "dtype": settings.dtype}
     card = _card(spec, prompt, model, own)
-    card = replace(card, revision=engine.revision, parameters=engine.parameters)
+    card = replace(
+        card,
+        revision=engine.revision,
+        parameters=engine.parameters,
+        licence=settings.licence,
+        description=settings.description or card.description,
+    )
     return PromptedJudge(card, prompt, engine)
 
 

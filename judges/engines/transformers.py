@@ -1,10 +1,9 @@
 """A model of this machine by transformers: letter probabilities and hidden states, no decoding.
 
-On a CPU one sequence is read at a time, in segments whose ends depend on it alone, and leading
-segments that it shares with the one before are not read again (both orders of an item share their
-beginning, all responses to a prompt share the prompt). A batch is no faster there, and this way a
-score is the same to the last bit whatever was asked before it, also when a run is resumed. On a
-GPU letter probabilities are computed for sequences of similar length together.
+On a CPU one sequence is read at a time: a batch is no faster there, and this way a score is the
+same to the last bit whatever was asked before it, also when a run is resumed. For hidden states
+prompt and response are two segments, and a prompt that the response before had too is not read
+again. On a GPU letter probabilities are computed for sequences of similar length together.
 """
 
 from __future__ import annotations
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DTYPES = ("float32", "bfloat16", "float16")
-SEGMENT = 128  # tokens; shorter segments share more between sequences, and are slower to read
 WINDOW = 256  # conversations whose lengths are compared to make batches
 GPU_BATCH_TOKENS = 16_384
 MAX_BATCH = 64  # sequences; bounds the logits, which are as wide as the vocabulary
@@ -155,13 +153,10 @@ class TransformersEngine:
                 with torch.inference_mode():
                     logits = self._batch_logits([window[i] for i in batch])
                     rows.update(zip(batch, logits.float().log_softmax(-1).cpu(), strict=True))
-        last = partial(self._loaded.model, logits_to_keep=1)
         for i, ids in enumerate(window):
             if i in lengths and i not in rows:
-                segments = [ids[k : k + SEGMENT] for k in range(0, len(ids), SEGMENT)]
                 with torch.inference_mode():
-                    logits = self._continued(segments, last).logits[0, -1]
-                    rows[i] = logits.float().log_softmax(-1).cpu()
+                    rows[i] = self._batch_logits([ids])[0].float().log_softmax(-1).cpu()
             yield rows.pop(i, None)
 
     def _continued(

@@ -64,7 +64,7 @@ class Card(Described, Recipe):
     """What a card says of a probe that is not trained yet. `first_use_items`: `max_items` when it
     is trained on first use, while somebody waits."""
 
-    first_use_items: int = 160
+    first_use_items: int = 72
 
 
 def train(spec: Spec, task: Task, out: Path, context: Context) -> Path:

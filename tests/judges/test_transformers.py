@@ -27,7 +27,7 @@ def user(text: str) -> list[Message]:
 
 
 def questions(n: int) -> list[list[Message]]:
-    """Prompts of quite different lengths; neighbours share a beginning of two segments."""
+    """Prompts of quite different lengths; neighbours share a beginning."""
     begin = "Read this first: " + ENGLISH * 3
     return [
         user(f"{begin if i % 4 else ''}{ENGLISH * (i // 2)} Which is larger, {i} or 3?")
