@@ -120,10 +120,10 @@ def tasks(
     from dataclasses import asdict
 
     from bench.registry import make_task, task_descriptions
-    from bench.spec import parse_specs
+    from bench.spec import parse_spec
 
     if name:
-        card = asdict(make_task(parse_specs(name)[0]).card)
+        card = asdict(make_task(parse_spec(name)).card)
         _print_yaml({k: list(v) if isinstance(v, tuple) else v for k, v in card.items()})
     else:
         _list("Tasks", task_descriptions())
@@ -155,14 +155,14 @@ def train(
     """Train a judge."""
     from bench.prepare import cache_folder
     from bench.registry import choose, default_card, make_task, resolve_judge
-    from bench.spec import parse_specs
+    from bench.spec import parse_spec
     from bench.types import Context
     from judges.training import RECIPES
 
     if recipe not in RECIPES:
         raise choose("recipe", recipe, RECIPES)
-    made = make_task(parse_specs(task)[0])
-    spec = resolve_judge(parse_specs(",".join([default_card(recipe), *(option or [])]))[0])
+    made = make_task(parse_spec(task))
+    spec = resolve_judge(parse_spec(",".join([default_card(recipe), *(option or [])])))
     context = Context((made,), cache_folder(), threads, seed, _say)
     folder = RECIPES[recipe](spec, made, out, context)
     print(f"{folder} written. To use it: --judges {recipe}:{folder}")
@@ -178,13 +178,12 @@ def _report(folder: Path) -> None:
     from bench.ledger import Ledger
     from reports.render import save
     from reports.tables import build
-    from reports.terminal import show
+    from reports.terminal import WIDTH, show
 
     with Ledger(folder / "ledger.sqlite") as ledger:
         tables = build(ledger)
     save(tables, folder / "tables")
-    # Wide enough for the tables when the output is no terminal but a file or a pipe.
-    show(tables, Console() if sys.stdout.isatty() else Console(width=160))
+    show(tables, Console(width=max(WIDTH, Console().width)))
     print(f"\nTables: {folder / 'tables'} (csv, json, md)")
 
 

@@ -73,14 +73,18 @@ class Ledger:
         self.path = path
         self._lock = FileLock(path.with_name(path.name + ".lock"), timeout=0)
         if write:
-            path.parent.mkdir(parents=True, exist_ok=True)
             try:
+                path.parent.mkdir(parents=True, exist_ok=True)
                 self._lock.acquire()
             except Timeout:
                 raise BenchError(
                     f"{path} is being written by another run. Wait for it or stop it, or give "
                     "another --out. (Reading, `smallclaims report`, is possible meanwhile.)"
                 ) from None
+            except OSError as error:
+                raise BenchError(
+                    f"{path.parent} cannot be written: {error.strerror}. Give another --out."
+                ) from error
         elif not path.exists():
             raise BenchError(
                 f"no ledger at {path}. `smallclaims run --out {path.parent}` makes one."
@@ -101,6 +105,8 @@ class Ledger:
                 self._db.execute("PRAGMA synchronous=FULL")
                 if not self._db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
                     self._create()
+            else:
+                self._db.execute("BEGIN")  # all reads see one moment, whatever a writer does
             row = self._db.execute("SELECT value FROM meta WHERE name='schema'").fetchone()
         except sqlite3.DatabaseError as error:
             raise BenchError(f"{self.path} is no ledger: {error}. Give another --out.") from error
@@ -133,7 +139,9 @@ class Ledger:
     def write_plan(self, plan: Plan, items: Sequence[Item], judges: Sequence[JudgeCard]) -> None:
         """Make `plan` the ledger's plan. Verdicts stay, and those that it needs are used again."""
         cards = [json.dumps(asdict(card), sort_keys=True) for card in judges]
-        written = content_key(plan.to_json(), [item.key for item in items], cards)
+        # One key of each judge stands for the way keys are made, which a new version may change.
+        keys = [next((t.key for _, t in trials(items, card)), "") for card in judges]
+        written = content_key(plan.to_json(), [item.key for item in items], cards, keys)
         if self._get("plan_key") == written:
             return
         with self._transaction():
@@ -270,11 +278,14 @@ class Ledger:
         return list(self._db.execute("SELECT * FROM sessions ORDER BY rowid"))
 
     def export_parquet(self, path: Path) -> None:
-        """All planned showings with their verdicts and usage, one row each, as a Parquet file."""
+        """All planned showings with their verdicts and usage, one row each, as a Parquet file;
+        what has no verdict (not run, or tried in vain) is null."""
         import pandas as pd
 
-        query = """SELECT j.name AS judge, i.key AS item_key, t.shown, t.repeat, hex(t.key) AS key,
-                          v.status, v.utilities, v.confidence, v.raw, v.note, v.at, {usage}
+        query = """SELECT j.name AS judge, json_extract(i.content, '$.task') AS task,
+                          json_extract(i.content, '$.id') AS item, t.shown, t.repeat,
+                          lower(hex(t.key)) AS key, v.status, v.utilities, v.confidence,
+                          v.raw, v.note, v.at, {usage}
                    FROM trials t JOIN judges j ON j.id = t.judge JOIN items i ON i.id = t.item
                    LEFT JOIN verdicts v ON v.key = t.key ORDER BY t.rowid"""
         usage = ", ".join(f"v.{name}" for name in _USAGE)

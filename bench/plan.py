@@ -58,8 +58,8 @@ class Plan:
 
 def sample(items: Sequence[Item], limit: int | None, seed: int) -> list[Item]:
     """At most `limit` items, every domain in its share and none without an item while the limit
-    lasts, in their own order. Within a domain a larger share holds a smaller one (same seed), so
-    that verdicts are used again."""
+    lasts, in their own order. Which ones follows from the items alone: a larger share of a domain
+    holds a smaller one, and items that come or go change little, so verdicts are used again."""
     if limit is None or len(items) <= limit:
         return list(items)
     domains: dict[str, list[int]] = defaultdict(list)
@@ -67,7 +67,7 @@ def sample(items: Sequence[Item], limit: int | None, seed: int) -> list[Item]:
         domains[item.domain].append(index)
     chosen: set[int] = set()
     for domain, share in _shares({d: len(v) for d, v in domains.items()}, limit).items():
-        rank = sorted(domains[domain], key=lambda i: content_key(seed, items[i].key, i))
+        rank = sorted(domains[domain], key=lambda i: content_key(seed, items[i].key))
         chosen.update(rank[:share])
     return [item for index, item in enumerate(items) if index in chosen]
 

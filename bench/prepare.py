@@ -12,7 +12,7 @@ from pathlib import Path
 from bench.plan import Plan, protocol_for, sample
 from bench.prices import priced
 from bench.registry import cards, make_judge, make_task, resolve_judge
-from bench.spec import parse_specs
+from bench.spec import parse_spec, parse_specs
 from bench.types import BenchError, Context, Item, Judge, Task
 
 NULL_JUDGES = ("random", "first", "longest", "shortest", "author")
@@ -84,9 +84,10 @@ def prepare(plan: Plan, context: Context) -> Prepared:
     context = Context(tasks, context.cache, context.threads, plan.seed, context.say)
     judges = []
     for text in plan.judges:
-        judge = make_judge(parse_specs(text)[0], context)
+        judge = make_judge(parse_spec(text), context)
         judge.card = priced(judge.card)
         judges.append(judge)
+    _refuse_twins("judge", [judge.card.name for judge in judges])
     trained = frozenset[str]().union(*(judge.training_prompts for judge in judges))
     items: list[Item] = []
     left_out = {}

@@ -41,7 +41,7 @@ def with_cost(usage: Usage, price: Price | None) -> Usage:
     prompt, completion = usage.prompt_tokens, usage.completion_tokens
     if usage.cost_usd is not None or price is None or prompt is None or completion is None:
         return usage
-    cached = usage.cached_tokens or 0
+    cached = min(usage.cached_tokens or 0, prompt)  # some servers count otherwise
     per_input, per_cached, per_output = price
     cost = (prompt - cached) * per_input + cached * per_cached + completion * per_output
     return replace(usage, cost_usd=cost / 1e6)

@@ -39,9 +39,18 @@ def cards() -> dict[str, dict[str, Any]]:
     found = {}
     for path in sorted(files("judges").joinpath("cards").iterdir(), key=lambda p: p.name):
         if path.name.endswith(".yaml"):
-            card = yaml.safe_load(path.read_text(encoding="utf-8"))
-            found[path.name.removesuffix(".yaml")] = card
+            found[path.name.removesuffix(".yaml")] = _card(path.read_text(encoding="utf-8"), path)
     return found
+
+
+def _card(text: str, path: object) -> dict[str, Any]:
+    try:
+        card = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BenchError(f"card {path} is no YAML: {error}") from error
+    if not isinstance(card, dict) or not isinstance(card.get("kind"), str):
+        raise BenchError(f"card {path}: a mapping with at least `kind: NAME` expected")
+    return card
 
 
 def default_card(kind: str) -> str:
@@ -103,7 +112,12 @@ def resolve_judge(spec: Spec) -> Spec:
     """A spec that names a card -> the spec of the card's kind, with the card's settings first and
     the typed options over them. Raises BenchError with near names for a typo."""
     points = _entry_points("smallclaims.judges")
-    if spec.name in cards() and not spec.argument:
+    if spec.name in cards():
+        if spec.argument:
+            raise BenchError(
+                f"{spec.text!r}: {spec.name!r} is a card and takes no argument; options only, as "
+                f"in {spec.name}:option=value"
+            )
         card = dict(cards()[spec.name])
         kind, argument = card.pop("kind"), card.pop("argument", "")
         card.pop("default", None)

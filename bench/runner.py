@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from bench.ledger import Ledger
 from bench.plan import trials
 from bench.prices import with_cost
-from bench.types import BenchError, Item, Judge, Status, Trial, Verdict
+from bench.types import BenchError, Item, Judge, Status, Trial, Usage, Verdict
 
 COMMIT_EVERY_S = 0.5  # at most one second of work is lost when the process is killed
 COMMIT_AT = 5_000  # verdicts, for judges that answer faster than the clock
@@ -25,8 +25,8 @@ SAMPLES = 3
 
 @dataclass(frozen=True)
 class Limits:
-    """When to stop early. `budget_usd`: for the whole run folder, None for no limit. `max_errors`:
-    infrastructure errors of one judge."""
+    """When to stop a judge early. `budget_usd`: spent in the whole run folder, None for no limit;
+    judges that cost nothing go on. `max_errors`: infrastructure errors of one judge."""
 
     budget_usd: float | None = None
     max_errors: int = 50
@@ -36,13 +36,10 @@ class JudgeStopped(Exception):
     """This judge cannot usefully go on; the others can."""
 
 
-class RunStopped(Exception):
-    """The run is to end here."""
-
-
 @dataclass
 class Progress:
-    """What a display needs to know of the judge at work. Cost in US dollars, of the whole run."""
+    """How far the judge at work is. Numbers of verdicts, but for `cost_usd`: US dollars, of the
+    whole run folder. `unpriced`: answers of unknown cost."""
 
     judge: str
     planned: int
@@ -51,8 +48,18 @@ class Progress:
     unparsed: int = 0
     failed: int = 0
     errors: int = 0
+    unpriced: int = 0
     cost_usd: float = 0.0
     started: float = field(default_factory=time.monotonic)
+
+    def count(self, status: Status, usage: Usage) -> None:
+        """Take one verdict into account."""
+        self.seen += 1
+        self.failed += status is not Status.OK
+        self.errors += status is Status.ERROR
+        self.unparsed += status is Status.UNPARSED
+        self.unpriced += status is not Status.ERROR and usage.cost_usd is None
+        self.cost_usd += usage.cost_usd or 0.0
 
     def rate(self) -> float:
         """Verdicts a second since the judge began."""
@@ -90,9 +97,6 @@ def carry_out(
             _work(judge, pending, ledger, limits, progress, show)
         except JudgeStopped as stop:
             stops.append(f"judge {judge.card.name!r} was stopped: {stop}")
-        except RunStopped as stop:
-            stops.append(str(stop))
-            break
         finally:
             judge.close()
         done.update(trial.key for trial in pending)
@@ -114,21 +118,23 @@ def _pending(
 
 
 def _check_budget(judge: Judge, limits: Limits, progress: Progress) -> None:
-    card = judge.card
-    if limits.budget_usd is None:
+    """Stops a paid judge when the budget is used up, or cannot be watched."""
+    card, budget = judge.card, limits.budget_usd
+    if budget is None or not card.paid:
         return
-    if card.paid and card.usd_per_mtok is None:
+    if card.usd_per_mtok is None:
         raise JudgeStopped(
             f"--budget-usd is set and the price of {card.model!r} is not known. Name it with the "
             "judge: usd_per_mtok=IN+CACHED+OUT (US dollars per million tokens)."
         )
-    _stop_at(limits.budget_usd, progress.cost_usd)
-
-
-def _stop_at(budget_usd: float, cost_usd: float) -> None:
-    if cost_usd >= budget_usd:
-        raise RunStopped(
-            f"the budget of ${budget_usd:g} is used up (${cost_usd:.4f} spent). "
+    if progress.unpriced:
+        raise JudgeStopped(
+            f"--budget-usd is set and {card.model!r} answered without saying how many tokens it "
+            "used, so its cost is not known. Run it without --budget-usd, or elsewhere."
+        )
+    if progress.cost_usd >= budget:
+        raise JudgeStopped(
+            f"the budget of ${budget:g} is used up (${progress.cost_usd:.4f} spent). "
             "Everything is kept; run again with a larger --budget-usd to go on."
         )
 
@@ -149,21 +155,23 @@ def _work(
             for verdict in verdicts:
                 usage = with_cost(verdict.usage, judge.card.usd_per_mtok)
                 committer.add(replace(verdict, usage=usage))
-                progress.cost_usd += usage.cost_usd or 0.0
-                _look_at(verdict, progress, samples, limits)
+                progress.count(verdict.status, usage)
                 show(progress)
+                _check_budget(judge, limits, progress)
+                _look_at(judge, verdict, progress, samples, limits)
         stopped = None
-    except (JudgeStopped, RunStopped, BenchError) as error:
+    except (JudgeStopped, BenchError) as error:
         stopped = str(error)
         raise
     finally:
         wall = time.monotonic() - progress.started
-        ledger.add_session(judge.card.name, started, wall, progress.seen, stopped)
+        answered = progress.seen - progress.errors
+        ledger.add_session(judge.card.name, started, wall, answered, stopped)
 
 
 def _stream(judge: Judge, pending: list[Trial]) -> Generator[Verdict, None, None]:
     """The judge's verdicts, with its promise checked: one for each trial, none for any other."""
-    waiting = {trial.key for trial in pending}
+    waiting = {trial.key: len(trial.order) for trial in pending}
     verdicts = judge.judge(pending)
     try:
         for verdict in verdicts:
@@ -172,7 +180,12 @@ def _stream(judge: Judge, pending: list[Trial]) -> Generator[Verdict, None, None
                     "it answered a trial twice, or one that it was not asked "
                     f"({verdict.key}). This is a fault of the judge's code."
                 )
-            waiting.remove(verdict.key)
+            shown = waiting.pop(verdict.key)
+            if verdict.utilities is not None and len(verdict.utilities) != shown:
+                raise JudgeStopped(
+                    f"it gave {len(verdict.utilities)} utilities for {shown} responses. "
+                    "This is a fault of the judge's code."
+                )
             yield verdict
     except BenchError as error:  # a refused key, a model that went away: the others can go on
         raise JudgeStopped(str(error)) from error
@@ -184,15 +197,13 @@ def _stream(judge: Judge, pending: list[Trial]) -> Generator[Verdict, None, None
         raise JudgeStopped(f"it left {len(waiting):,} of {len(pending):,} trials unanswered")
 
 
-def _look_at(verdict: Verdict, progress: Progress, samples: list[str], limits: Limits) -> None:
-    """Count the verdict, and stop when going on would only waste money."""
-    progress.seen += 1
-    progress.failed += verdict.status is not Status.OK
-    progress.errors += verdict.status is Status.ERROR
-    progress.unparsed += verdict.status is Status.UNPARSED
+def _look_at(
+    judge: Judge, verdict: Verdict, progress: Progress, samples: list[str], limits: Limits
+) -> None:
+    """Stops a judge when going on would only waste time and money."""
     if verdict.status is Status.UNPARSED and len(samples) < SAMPLES:
         samples.append(repr(verdict.raw[-300:]))
-    if progress.seen == FIRST_LOOK == progress.unparsed:
+    if progress.seen == FIRST_LOOK == progress.unparsed and judge.card.kind != "replay":
         shown = "\n  ".join(samples)
         raise JudgeStopped(
             f"its first {FIRST_LOOK} replies held no verdict. {SAMPLES} of them (their ends):\n"
@@ -203,8 +214,6 @@ def _look_at(verdict: Verdict, progress: Progress, samples: list[str], limits: L
             f"{progress.errors} errors (the last: {verdict.note}). Everything is kept; run the "
             "same command again to go on, or raise --max-errors."
         )
-    if limits.budget_usd is not None:
-        _stop_at(limits.budget_usd, progress.cost_usd)
 
 
 class Committer:

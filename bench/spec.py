@@ -59,6 +59,14 @@ def parse_specs(text: str) -> list[Spec]:
     return [_parse(first, rest) for first, *rest in pieces]
 
 
+def parse_spec(text: str) -> Spec:
+    """One spec. Raises BenchError when `text` holds none, or several."""
+    specs = parse_specs(text)
+    if len(specs) != 1:
+        raise BenchError(f"{text!r} names {len(specs)} things; one expected")
+    return specs[0]
+
+
 def _parse(first: str, rest: list[str]) -> Spec:
     name, _, argument = first.partition(":")
     if _OPTION.match(argument):

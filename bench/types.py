@@ -23,7 +23,7 @@ from typing import Any, Literal, get_args
 MAX_RESPONSES = 62  # sets of responses are bit masks in a signed 64-bit integer (bench.outcome)
 
 Protocol = Literal["pairwise", "listwise", "pointwise"]
-Aspect = Literal["text", "model", "reference", "domain", "labels", "id"]
+Aspect = Literal["text", "model", "reference", "task", "domain", "labels", "id"]
 Split = Literal["train", "dev", "test"]
 Orders = Literal["all", "first"]
 
@@ -114,6 +114,14 @@ class Item:
             )
         if len({r.id for r in self.responses}) != len(self.responses):
             raise BenchError(f"{where}: response ids are not unique")
+        shown = (self.id, self.task, self.domain, self.subset or "")
+        try:
+            "".join([*shown, *(label.annotator for label in self.labels)]).encode()
+        except UnicodeEncodeError:
+            raise BenchError(
+                f"{where}: broken Unicode (a lone surrogate) in its id, task, domain, subset or an "
+                "annotator; these stand in tables and must be text"
+            ) from None
         for label in self.labels:
             if len(label.utilities) != len(self.responses):
                 raise BenchError(
@@ -146,7 +154,7 @@ class Item:
         return replace(
             self,
             id=self.id if "id" in aspects else "",
-            task=self.task if "id" in aspects else "",
+            task=self.task if "task" in aspects or "id" in aspects else "",
             domain=self.domain if "domain" in aspects else "",
             subset=None,
             responses=tuple(
@@ -326,9 +334,12 @@ class JudgeCard:
 
     @property
     def identity(self) -> str:
-        """Content key of everything that can change a verdict: not the name, not the price."""
-        parts = (self.kind, self.model, self.revision, self.settings, self.order_free, self.sees)
-        return content_key(*parts)
+        """Content key of everything that can change a verdict: not the price, and not the name
+        where a model, a revision or settings say what the judge is."""
+        own = (self.model, self.revision, self.settings)
+        # A card that says nothing else of itself is known by its name alone.
+        name = None if any(own) else self.name
+        return content_key(self.kind, *own, self.order_free, self.sees, name)
 
 
 class Task(ABC):

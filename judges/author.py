@@ -26,7 +26,7 @@ Rates = Mapping[str, float]
 
 
 class AuthorJudge(Judge):
-    """Utility = win rate of the response's writer on training prompts of other folds.
+    """Utility = win rate of the response's writer on the task's training prompts of other folds.
 
     The rates for an item come from the folds of the training split that do not hold its prompt,
     so nothing is scored by itself and no item has to leave the run. An unknown writer gets 1/2.
@@ -36,7 +36,7 @@ class AuthorJudge(Judge):
         won: dict[tuple[int, str], list[float]] = defaultdict(list)
         for item in training:
             for writer, win in _wins(item):
-                won[_fold(item.prompt_key), writer].append(win)
+                won[_fold(item.prompt_key), _of(item, writer)].append(win)
         self._rates = [_rates(won, left_out) for left_out in range(FOLDS)]
         self.card = JudgeCard(
             name,
@@ -44,7 +44,7 @@ class AuthorJudge(Judge):
             ("pointwise",),
             "win rate of the response's writer on other training prompts; reads no text",
             order_free=True,
-            sees=("text", "model"),
+            sees=("text", "model", "task"),
             settings={"rule": "author"},
             revision=content_key(self._rates),
         )
@@ -52,7 +52,13 @@ class AuthorJudge(Judge):
     def judge(self, trials: Iterable[Trial]) -> Iterator[Verdict]:
         for trial in trials:
             rates = self._rates[_fold(trial.item.prompt_key)]
-            yield verdict(trial, [rates.get(r.model or "", 0.5) for r in trial.shown])
+            writers = [_of(trial.item, r.model or "") for r in trial.shown]
+            yield verdict(trial, [rates.get(writer, 0.5) for writer in writers])
+
+
+def _of(item: Item, writer: str) -> str:
+    """A writer in a task: how often it wins there says nothing of other tasks."""
+    return f"{item.task}\n{writer}"
 
 
 def _fold(prompt_key: str) -> int:

@@ -76,17 +76,24 @@ class ReplayJudge(Judge):
         self._recording = recording
 
     def judge(self, trials: Iterable[Trial]) -> Iterator[Verdict]:
-        """The recorded verdicts, in the order asked for. An item and order without a record is a
-        verdict that was not given. A plan with more repeats than were recorded gets them again
-        from the first. Raises BenchError when a record does not fit its item."""
+        """The recorded verdicts, in the order asked for. A plan with more repeats than were
+        recorded gets them again from the first. Raises BenchError when a record does not fit its
+        item and, after all others, when an item and order has no record: it stays not run."""
+        missing: list[Trial] = []
         for trial in trials:
             order = POINT if trial.protocol == "pointwise" else trial.order
             records = self._recording.get((trial.item.id, order))
             if records is None:
-                note = "no recorded verdict for this item and order"
-                yield failure(trial, Status.UNPARSED, note=note)
+                missing.append(trial)
             else:
                 yield _answer(trial, records[trial.repeat % len(records)])
+        if missing:
+            first = missing[0]
+            raise BenchError(
+                f"the recording has no verdict for {len(missing):,} of the showings asked for, "
+                f"the first: item {first.item.id!r} of task {first.item.task!r}, order "
+                f"{','.join(map(str, first.order))}. Its row stands on the other items only."
+            )
 
 
 def make(spec: Spec, context: Context) -> Judge:

@@ -24,6 +24,7 @@ COLUMNS = (
     "status",
     "n_items",
     "n_prompts",
+    "n_missing",
 )
 
 
@@ -35,7 +36,7 @@ def contrasts_table(
 ) -> pd.DataFrame:
     """Differences of the mean score with cluster-adjusted Bonett-Price intervals, on the items
     that both judges have an outcome for. `scores`: (items,) by judge."""
-    cluster = estimates.table.cluster
+    cluster, decided = estimates.table.cluster, estimates.table.decided
     here = dict(iter(results.groupby(["task", "scope", "group"], sort=False)))
     rows = []
     for group in groups:
@@ -45,23 +46,25 @@ def contrasts_table(
 
             def of(chosen: Bools, d: Floats = difference) -> Estimate | None:
                 kept = chosen & ~np.isnan(d)
-                return cluster_bonett_price(d[kept], cluster[kept]) if kept.any() else None
+                missing = int((chosen & decided & ~kept).sum())
+                if not kept.any():
+                    return None
+                return cluster_bonett_price(d[kept], cluster[kept], missing=missing)
 
             e = estimates.make(group, f"{a} - {b}", "difference", of)
             if e is not None:
-                values = (e.estimate, e.lo, e.hi, e.status, e.n_items, e.n_clusters)
+                values = (e.estimate, e.lo, e.hi, e.status, e.n_items, e.n_clusters, e.n_missing)
                 rows.append((*key, a, b, why, *values))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def _contrasts(here: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
     """(judge, other judge, why) among the rows of one group: every judge against the null judge
-    that does best there, and every trained judge against every one that is not."""
+    that does best there, and every trained judge against every prompted one."""
     nulls, judges = here[here.kind == "null"], here[here.kind != "null"]
     if nulls["mean"].notna().any():
         best = str(nulls.judge.iloc[int(nulls["mean"].argmax())])
         yield from ((name, best, "best null judge") for name in judges.judge)
-    real = judges[judges.kind != "planted"]
-    for small in real[real.trained].judge:
-        for large in real[~real.trained].judge:
+    for small in judges[judges.nature == "trained"].judge:
+        for large in judges[judges.nature == "prompted"].judge:
             yield small, large, "trained against prompted"

@@ -6,13 +6,14 @@ every subset where a task has several.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from bench.stats import Estimate, macro
-from reports.readings import Bools, ItemTable
+from reports.readings import Bools, Floats, ItemTable
 
 Metric = Callable[[Bools], Estimate | None]
 """(items,) chosen -> estimate; None where the metric does not apply to any of them."""
@@ -65,3 +66,11 @@ class Estimates:
             key = {"task": group.task, "scope": group.scope, "group": group.name}
             self.rows.append({**key, "judge": judge, "metric": metric, **asdict(estimate)})
         return estimate
+
+    def plain(self, group: Group, values: Floats, kept: Bools) -> float:
+        """Mean of (items,) values over the group's kept and decided items, for "overall" the mean
+        of the domains' means; NaN where there are none."""
+        domains = self._domains[group.task] if group.scope == "overall" else [group]
+        parts = [d.items & kept & self.table.decided for d in domains]
+        means = [float(values[part].mean()) for part in parts if part.any()]
+        return float(np.mean(means)) if means else math.nan

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
-from bench.stats import ceiling, cohen_kappa, human_agreement
-from reports.groups import Group
-from reports.readings import Ints, ItemTable
+from bench.stats import Estimate, ceiling, cohen_kappa, human_agreement
+from reports.groups import Estimates, Group
+from reports.readings import Bools, Ints, ItemTable
 
 MAX_ANNOTATORS = 8  # more ids than this in a task are people seen now and then, not columns
 _CATEGORY = {1: 0, 3: 1, 2: 2}  # top set of a pair -> response 0, tie, response 1
+
+
+Statistic = Callable[[Ints, Ints, Ints], Estimate]
 
 
 def votes_on_pairs(table: ItemTable) -> tuple[Ints, Ints]:
@@ -24,15 +28,16 @@ def votes_on_pairs(table: ItemTable) -> tuple[Ints, Ints]:
 
 
 def labels_table(groups: list[Group], table: ItemTable) -> pd.DataFrame:
-    """One row per group, "overall" pooled over the task's items. `chance`: expected credit of a
-    response drawn at random. `human_agreement`: of two annotators on pairs that both decided."""
-    return pd.DataFrame([_labels(group, table) for group in groups])
+    """One row per group. `chance`: expected credit of a response drawn at random.
+    `human_agreement`: of two annotators on pairs that both decided. For "overall" these are the
+    unweighted means over the domains that have them, as the scores are; counts are sums."""
+    estimates = Estimates(table, groups)
+    return pd.DataFrame([_labels(group, table, estimates) for group in groups])
 
 
-def _labels(group: Group, table: ItemTable) -> dict[str, object]:
+def _labels(group: Group, table: ItemTable, estimates: Estimates) -> dict[str, object]:
     items = np.flatnonzero(group.items)
     on_vote = group.items[table.vote_item]
-    decided = group.items & table.decided
     row: dict[str, object] = {
         "task": group.task,
         "scope": group.scope,
@@ -43,12 +48,19 @@ def _labels(group: Group, table: ItemTable) -> dict[str, object]:
         "n_votes": int(on_vote.sum()),
         "tied_votes": float((~table.vote_decides[on_vote]).mean()) if on_vote.any() else math.nan,
         "n_undecided_items": int((group.items & ~table.decided).sum()),
-        "chance": float(table.chance[decided].mean()) if decided.any() else math.nan,
+        "chance": estimates.plain(group, table.chance, table.decided),
     }
-    votes = (table.pair_votes[items], table.pair_votes_first[items], table.cluster[items])
-    several = (table.pair_votes[items] >= 2).any()
-    for name, of in (("human_agreement", human_agreement), ("ceiling", ceiling)):
-        e = of(*votes) if several else None
+    for name, statistic in (("human_agreement", human_agreement), ("ceiling", ceiling)):
+
+        def of(chosen: Bools, statistic: Statistic = statistic) -> Estimate | None:
+            kept = chosen & (table.pair_votes >= 2)
+            if not kept.any():
+                return None
+            return statistic(
+                table.pair_votes[kept], table.pair_votes_first[kept], table.cluster[kept]
+            )
+
+        e = estimates.make(group, "annotators", name, of)
         for suffix, value in (("", "estimate"), ("_lo", "lo"), ("_hi", "hi")):
             row[name + suffix] = getattr(e, value) if e else math.nan
     return row

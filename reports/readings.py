@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,8 @@ class ItemTable:
     `cluster`: (items,) integer code of the prompt. `n_responses`: (items,). Votes are labels,
     flattened: `vote_item`, `vote_top` (bit masks), `vote_decides` (not a tie between all).
     `pair_votes`, `pair_votes_first`: (items,) deciding votes on a pair, and those for response 0.
-    `decided`: (items,) has a deciding vote. `chance`: (items,) credit of a random response.
+    `decided`: (items,) has a deciding vote. `chance`, `best_credit`: (items,) credit of a random
+    response, and of the one that most deciding votes have on top.
     """
 
     def __init__(self, items: Sequence[Item]) -> None:
@@ -48,6 +49,7 @@ class ItemTable:
         self.vote_decides: Bools = self.vote_top != (1 << self.n_responses[self.vote_item]) - 1
         self.pairs: Bools = self.n_responses == 2
         self.decided: Bools = self.per_item(self.vote_decides.astype(float), self.vote_decides) > 0
+        self.best_credit = self._best_credit()
         share = np.bitwise_count(self.vote_top) / self.n_responses[self.vote_item]
         self.chance = self.per_item(share, self.vote_decides)
         decisive = self.vote_decides & self.pairs[self.vote_item]
@@ -55,6 +57,16 @@ class ItemTable:
         n = len(items)
         self.pair_votes: Ints = np.bincount(self.vote_item[decisive], minlength=n)
         self.pair_votes_first: Ints = np.bincount(self.vote_item[for_first], minlength=n)
+
+    def _best_credit(self) -> Floats:
+        """(items,) the most that one response earns, averaged over the deciding votes."""
+        widest = int(self.n_responses.max(initial=0))
+        earned = [
+            self.per_item(((self.vote_top >> r) & 1).astype(float), self.vote_decides)
+            for r in range(widest)
+        ]
+        best: Floats = np.max(earned, axis=0)
+        return best
 
     def per_item(self, values: Floats, kept: Bools) -> Floats:
         """Mean over each item's kept votes, NaN where none is kept. `values`: (votes,)."""
@@ -67,17 +79,24 @@ class ItemTable:
 
 @dataclass(frozen=True)
 class Block:
-    """Items of one judge that were shown in the same number of orders.
+    """Items of one judge that were shown in the same number of orders, one row per repeat.
 
-    `item`: (rows,). `top`: (rows, orders) bit masks. `failed`, `lost`: (rows, orders), no verdict
-    from the judge, no answer at all. `slot`: (rows, orders) item index shown first; -1: pointwise.
+    `item`, `repeat`: (rows,). `top`: (rows, orders) bit masks. `failed`, `lost`: (rows, orders), no
+    verdict from the judge, no answer at all. `slot`: (rows, orders) item index shown first; -1:
+    pointwise.
     """
 
     item: Ints
+    repeat: Ints
     top: Ints
     failed: Bools
     lost: Bools
     slot: Ints
+
+    @property
+    def whole(self) -> Bools:
+        """(rows,) whether every order has its answer."""
+        return np.asarray(~self.lost.any(axis=1), bool)
 
 
 @dataclass(frozen=True)
@@ -89,24 +108,36 @@ class Readings:
     blocks: tuple[Block, ...]
     statuses: Counter[tuple[int, str]]
 
-    def scores(self, rule: Rule, policy: Policy = "wrong", *, best_case: bool = False) -> Floats:
-        """(items,) outcome of each item: mean over its deciding votes of the outcome against that
-        vote; NaN where the judge was not asked, got no answer, or no vote decides. `best_case`:
-        every failed verdict counts as right."""
+    def scores(self, rule: Rule, policy: Policy = "wrong") -> Floats:
+        """(items,) outcome of each item: mean over repeats and over the item's deciding votes of
+        the outcome against that vote; NaN where the judge was not asked, got no answer, or no vote
+        decides."""
         table = self.table
-        votes = np.full(len(table.vote_item), np.nan)
+        total, count = np.zeros(len(table.vote_item)), np.zeros(len(table.vote_item))
         for block in self.blocks:
-            row = np.full(len(table.items), -1)
-            row[block.item[~block.lost.any(axis=1)]] = np.flatnonzero(~block.lost.any(axis=1))
-            mine = np.flatnonzero((row[table.vote_item] >= 0) & table.vote_decides)
-            rows = row[table.vote_item[mine]]
-            label, failed = table.vote_top[mine], block.failed[rows]
-            top = block.top[rows]
-            if best_case:
-                top, failed = np.where(failed, label[:, None], top), np.zeros_like(failed)
-            n = table.n_responses[table.vote_item[mine]]
-            votes[mine] = outcome(top, failed, label, n, rule, policy)
+            for repeat in np.unique(block.repeat):
+                row = np.full(len(table.items), -1)
+                rows = np.flatnonzero(block.whole & (block.repeat == repeat))
+                row[block.item[rows]] = rows
+                mine = np.flatnonzero((row[table.vote_item] >= 0) & table.vote_decides)
+                rows = row[table.vote_item[mine]]
+                n = table.n_responses[table.vote_item[mine]]
+                label = table.vote_top[mine]
+                found = outcome(block.top[rows], block.failed[rows], label, n, rule, policy)
+                total[mine] += np.nan_to_num(found)
+                count[mine] += ~np.isnan(found)
+        votes = np.where(count > 0, total / np.maximum(count, 1), np.nan)
         return table.per_item(votes, ~np.isnan(votes))
+
+    def best_case(self) -> Floats:
+        """(items,) the mean score if every failed verdict had named the response that most of the
+        item's votes have on top; NaN as in `scores`."""
+        failed, shown = np.zeros(len(self.table.items)), np.zeros(len(self.table.items))
+        for block in self.blocks:
+            rows = block.whole
+            np.add.at(failed, block.item[rows], block.failed[rows].sum(axis=1))
+            np.add.at(shown, block.item[rows], block.failed.shape[1])
+        return self.scores("mean") + failed / np.maximum(shown, 1) * self.table.best_credit
 
     def asked(self) -> Bools:
         """(items,) whether the judge was to be shown the item."""
@@ -116,11 +147,11 @@ class Readings:
         return asked
 
     def lost_items(self) -> Bools:
-        """(items,) whether an answer is missing (error or not run)."""
-        lost = np.zeros(len(self.table.items), bool)
+        """(items,) whether no repeat has its answers (error or not run): there is no outcome."""
+        answered = np.zeros(len(self.table.items), bool)
         for block in self.blocks:
-            lost[block.item] |= block.lost.any(axis=1)
-        return lost
+            answered[block.item[block.whole]] = True
+        return self.asked() & ~answered
 
     def pair_verdicts(self) -> tuple[Ints, Ints]:
         """Valid showings of pairs: (item index, +1 response 0 | 0 tie | -1 response 1)."""
@@ -168,53 +199,44 @@ def _code(top: Ints) -> Ints:
 
 def read(ledger: Ledger, judge: str, table: ItemTable) -> Readings:
     """One judge's readings from a ledger."""
-    rows: dict[int, list[tuple[int, list[tuple[int, bool, bool, int]]]]] = defaultdict(list)
+    rows: dict[int, list[tuple[int, int, list[Cell]]]] = defaultdict(list)
     statuses: Counter[tuple[int, str]] = Counter()
     for item, showings in itertools.groupby(ledger.showings(judge), key=lambda row: row[0]):
-        orders: dict[str, list[tuple[str, list[float] | None]]] = defaultdict(list)
-        for _, shown, _, status, utilities in showings:
+        repeats: dict[int, list[Showing]] = defaultdict(list)
+        for _, shown, repeat, status, utilities in showings:
             statuses[item, status] += 1
-            orders[shown].append((status, None if utilities is None else json.loads(utilities)))
-        cells = _cells(orders)
-        rows[len(cells)].append((item, cells))
+            repeats[repeat].append((shown, status, json.loads(utilities) if utilities else None))
+        for repeat, of_repeat in repeats.items():
+            cells = _cells(of_repeat)
+            rows[len(cells)].append((item, repeat, cells))
     blocks = []
     for _, group in sorted(rows.items()):
-        item_of_row: Ints = np.array([item for item, _ in group], np.int64)
-        top, failed, lost, slot = np.moveaxis(
-            np.array([cells for _, cells in group], np.int64), 2, 0
-        )
-        blocks.append(Block(item_of_row, top, failed.astype(bool), lost.astype(bool), slot))
+        items: Ints = np.array([item for item, _, _ in group], np.int64)
+        of: Ints = np.array([repeat for _, repeat, _ in group], np.int64)
+        grid: Ints = np.array([cells for _, _, cells in group], np.int64)
+        top, failed, lost, slot = (grid[:, :, k] for k in range(4))
+        blocks.append(Block(items, of, top, failed.astype(bool), lost.astype(bool), slot))
     return Readings(judge, table, tuple(blocks), statuses)
 
 
-def _cells(
-    orders: dict[str, list[tuple[str, list[float] | None]]],
-) -> list[tuple[int, bool, bool, int]]:
-    """(top set, failed, lost, index shown first) of each order of one item."""
-    averaged = [(shown, *_average(repeats)) for shown, repeats in orders.items()]
-    if "," in averaged[0][0]:
+Showing = tuple[str, str, list[float] | None]  # order as "0,1", status, utilities
+Cell = tuple[int, bool, bool, int]  # top set, failed, lost, item index shown first
+
+
+def _cells(showings: list[Showing]) -> list[Cell]:
+    """One cell per order of one item."""
+    if "," in showings[0][0]:
         return [
-            (top_set(u) if u else 0, _failed(s), s in LOST, int(shown.partition(",")[0]))
-            for shown, s, u in averaged
+            (top_set(u) if u else 0, _failed(status), status in LOST, int(shown.partition(",")[0]))
+            for shown, status, u in showings
         ]
     # Pointwise: the responses' own utilities side by side are the item's one showing.
-    statuses = [s for _, s, _ in averaged]
-    lost = any(s in LOST for s in statuses)
+    statuses = [status for _, status, _ in showings]
+    lost = any(status in LOST for status in statuses)
     failed = any(map(_failed, statuses)) and not lost
-    top = 0 if lost or failed else top_set([u[0] for _, _, u in averaged if u])
+    top = 0 if lost or failed else top_set([u[0] for _, _, u in showings if u])
     return [(top, failed, lost, -1)]
 
 
 def _failed(status: str) -> bool:
     return status != "ok" and status not in LOST
-
-
-def _average(repeats: Iterable[tuple[str, list[float] | None]]) -> tuple[str, list[float] | None]:
-    """Repeats of one order -> one verdict: the mean utilities of those that hold a verdict."""
-    repeats = list(repeats)
-    valid = [u for _, u in repeats if u is not None]
-    if any(s in LOST for s, _ in repeats):
-        return next(s for s, _ in repeats if s in LOST), None
-    if not valid:
-        return repeats[0][0], None
-    return "ok", [sum(values) / len(valid) for values in zip(*valid, strict=True)]

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -21,11 +22,10 @@ from bench.types import JudgeCard
 from reports.contrasts import contrasts_table
 from reports.groups import Estimates, Group, Metric, groups_of
 from reports.labels import annotators_table, labels_table, votes_on_pairs
-from reports.readings import Bools, Floats, Ints, ItemTable, Readings, read
+from reports.readings import LOST, Bools, Floats, Ints, ItemTable, Readings, read
 from reports.usage import usage_table
 
-FAILED = ("unparsed", "refused", "truncated")
-LOST = ("error", "not_run")
+FAILURES = ("unparsed", "refused", "truncated", *LOST)
 
 
 def build(ledger: Ledger) -> dict[str, pd.DataFrame]:
@@ -58,7 +58,10 @@ def _rows(
     """One row for every group that the judge was to judge."""
     table, asked, lost = reading.table, reading.asked(), reading.lost_items()
     metrics = _metrics(card, reading)
-    bounds = _Bounds(reading)
+    ends = {
+        "mean_if_failures_wrong": np.nan_to_num(reading.scores("mean")),
+        "mean_if_failures_right": np.where(lost, table.best_credit, reading.best_case()),
+    }
     rows = []
     for group in groups:
         if not (asked & group.items).any():
@@ -70,16 +73,29 @@ def _rows(
             "group": group.name,
             "judge": card.name,
             "kind": card.kind,
+            "nature": _nature(card),
             "trained": card.trained,
             "parameters": card.parameters,
+            "one_order": card.orders == "first",
             "n_items": int(mine.sum()),
             "n_prompts": len(np.unique(table.cluster[mine])),
             "n_missing": int((lost & mine).sum()),
         }
         for name, metric in metrics.items():
             row.update(_cells(name, estimates.make(group, card.name, name, metric)))
-        rows.append({**row, **_failure_rates(group, reading), **bounds.of(group)})
+        bounds = {name: estimates.plain(group, end, asked) for name, end in ends.items()}
+        rows.append({**row, **_failure_rates(group, reading), **bounds})
     return rows
+
+
+def _nature(card: JudgeCard) -> str:
+    """trained, prompted, or whatever kind it is. A recording of a named model that was not trained
+    to judge was prompted."""
+    if card.trained:
+        return "trained"
+    if card.kind == "prompted" or (card.kind == "replay" and card.model):
+        return "prompted"
+    return card.kind
 
 
 def _cells(name: str, e: Estimate | None) -> dict[str, object]:
@@ -94,8 +110,8 @@ def _metrics(card: JudgeCard, reading: Readings) -> dict[str, Metric]:
     one_order = card.order_free or card.orders == "first"
     return {
         "mean": _score(mean, reading),
-        # With one order there is nothing to be strict about, and no position to prefer.
-        "strict": _score(reading.scores("strict"), reading),
+        # A recording of one order says nothing of what the other order would have brought.
+        "strict": _score(reading.scores("strict"), reading, applies=card.orders == "all"),
         "kappa": _kappa(reading),
         "ceiling_share": _ceiling_share(mean, reading.table),
         "flip_rate": _share(*reading.flips(), reading.table, applies=not one_order),
@@ -103,10 +119,12 @@ def _metrics(card: JudgeCard, reading: Readings) -> dict[str, Metric]:
     }
 
 
-def _score(scores: Floats, reading: Readings) -> Metric:
+def _score(scores: Floats, reading: Readings, *, applies: bool = True) -> Metric:
     table, lost = reading.table, reading.lost_items()
 
     def of(chosen: Bools) -> Estimate | None:
+        if not applies or not (chosen & table.decided).any():
+            return None
         kept = chosen & ~np.isnan(scores)
         missing = int((chosen & lost & table.decided).sum())
         return cluster_wilson(scores[kept], table.cluster[kept], missing=missing)
@@ -121,7 +139,8 @@ def _share(items: Ints, values: Floats, table: ItemTable, *, applies: bool) -> M
         if not applies or not (chosen & table.pairs).any():
             return None
         kept = chosen[items]
-        return cluster_wilson(values[kept], table.cluster[items[kept]])
+        e = cluster_wilson(values[kept], table.cluster[items[kept]])
+        return replace(e, n_items=len(np.unique(items[kept])))
 
     return of
 
@@ -139,10 +158,11 @@ def _kappa(reading: Readings) -> Metric:
     judge, human, item = verdicts[joined], votes[vote], items[joined]
 
     def of(chosen: Bools) -> Estimate | None:
-        if not (chosen & table.pairs).any():
+        if not (chosen & (table.pair_votes > 0)).any():
             return None
         kept = chosen[item]
-        return symmetrised_kappa(judge[kept], human[kept], table.cluster[item[kept]])
+        e = symmetrised_kappa(judge[kept], human[kept], table.cluster[item[kept]])
+        return replace(e, n_items=len(np.unique(item[kept])))
 
     return of
 
@@ -160,7 +180,7 @@ def _ceiling_share(scores: Floats, table: ItemTable) -> Metric:
 
 def _failure_rates(group: Group, reading: Readings) -> dict[str, object]:
     """Share of every failure status in the group's showings."""
-    counts = dict.fromkeys((*FAILED, *LOST), 0)
+    counts = dict.fromkeys(FAILURES, 0)
     total = 0
     for (item, status), n in reading.statuses.items():
         if group.items[item]:
@@ -168,34 +188,3 @@ def _failure_rates(group: Group, reading: Readings) -> dict[str, object]:
             if status in counts:
                 counts[status] += n
     return {"n_showings": total, **{s: n / total for s, n in counts.items()}}
-
-
-class _Bounds:
-    """Mean score if every failed or missing verdict were wrong, and if every one were right."""
-
-    def __init__(self, reading: Readings) -> None:
-        table = reading.table
-        kept = reading.asked() & table.decided
-        self._cells = {
-            (d, i): np.flatnonzero(kept & (np.array(table.domain) == d))
-            for i, d in enumerate(dict.fromkeys(table.domain))
-        }
-        self._kept = kept
-        self._ends = {
-            "mean_if_failures_wrong": np.nan_to_num(reading.scores("mean"), nan=0.0),
-            "mean_if_failures_right": np.nan_to_num(
-                reading.scores("mean", best_case=True), nan=1.0
-            ),
-        }
-
-    def of(self, group: Group) -> dict[str, object]:
-        """Both ends; for "overall" the mean over domains."""
-        mine = group.items & self._kept
-        parts = [mine]
-        if group.scope == "overall":
-            parts = [np.isin(np.arange(len(mine)), rows) & mine for rows in self._cells.values()]
-        parts = [part for part in parts if part.any()]
-        return {
-            name: float(np.mean([scores[part].mean() for part in parts])) if parts else math.nan
-            for name, scores in self._ends.items()
-        }

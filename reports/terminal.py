@@ -1,4 +1,5 @@
-"""The tables as a person reads them in a terminal."""
+"""The tables as a person reads them in a terminal: two short tables a task rather than one that is
+wider than the screen, every number with its interval."""
 
 from __future__ import annotations
 
@@ -12,84 +13,94 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from reports.readings import LOST
+from reports.tables import FAILURES
+
+WIDTH = 132  # columns at least: a line that the terminal wraps loses nothing, a cut one does
 DOMAINS_ACROSS = 8  # more columns than this are read in the files
+INCOMPLETE = 0.01  # share of showings without an answer from which a row is marked
+
+LEGEND = (
+    "mean: average credit over the orders shown; strict: right in every order. Unweighted mean "
+    "over domains; 95 % intervals, cluster-adjusted by prompt. kappa: label-swap-symmetrised, "
+    "pairs only. A failed verdict counts as wrong. *: little data, read the interval."
+)
 
 
 def show(tables: Mapping[str, pd.DataFrame], console: Console) -> None:
-    """Print leaderboard, domains and paired differences of every task."""
+    """Print scores, behaviour, groups and paired differences of every task."""
     results, labels, pairs, usage = (tables[n] for n in ("results", "labels", "pairs", "usage"))
     for task in labels.task.unique():
         mine = results[results.task == task]
         overall = mine[mine.scope == "overall"].sort_values("mean", ascending=False, kind="stable")
-        about = labels[(labels.task == task) & (labels.scope == "overall")].iloc[0]
+        of_task = labels[labels.task == task]
         console.print()
-        console.print(_headline(str(task), about))
-        _leaderboard(overall, usage, console)
-        _groups(mine, list(overall.judge), labels[labels.task == task], console)
+        console.print(_headline(str(task), of_task[of_task.scope == "overall"].iloc[0]))
+        _scores(overall, console)
+        _behaviour(overall, usage, console)
+        _groups(mine, list(overall.judge), of_task, console)
         _differences(pairs[(pairs.task == task) & (pairs.scope == "overall")], overall, console)
     _warnings(results, console)
 
 
 def _headline(task: str, about: pd.Series[Any]) -> Text:
     text = Text(f"{task}: {about.n_items:,} items, {about.n_prompts:,} prompts", style="bold")
-    text.append(f"; chance {_number(about.chance)}", style="not bold")
+    plain = f"; chance {_number(about.chance)}"
+    if about.n_undecided_items:
+        plain += f"; {about.n_undecided_items:,} items undecided by their annotators are left out"
     if not math.isnan(about.human_agreement):
-        text.append(
+        plain += (
             f"; two annotators agree {_number(about.human_agreement)}, best possible agreement "
-            f"with one {_number(about.ceiling)}",
-            style="not bold",
+            f"with one {_number(about.ceiling)}"
         )
-    return text
+    return text.append(plain, style="not bold")
 
 
-def _leaderboard(overall: pd.DataFrame, usage: pd.DataFrame, console: Console) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    ceiling = overall.ceiling_share.notna().any()
-    columns = [
-        "judge",
-        "kind",
-        "mean [95 %]",
-        "strict [95 %]",
-        "kappa",
-        "of ceiling",
-        "flips",
-        "first slot",
-        "failed",
-        "$/1k",
-        "per s",
-    ]
-    for column in columns:
-        if column != "of ceiling" or ceiling:
-            table.add_column(
-                column,
-                justify="left" if column in ("judge", "kind") else "right",
-                no_wrap=column != "judge",
-            )
+def _scores(overall: pd.DataFrame, console: Console) -> None:
+    """How well each judge agrees with the labels."""
+    metrics = {"mean": "mean", "strict": "strict", "kappa": "kappa"}
+    if overall.ceiling_share.notna().any():
+        metrics["ceiling_share"] = "of ceiling"
+    table = _table("judge", "kind", *metrics.values(), "items", "prompts")
+    for row in overall.to_dict("records"):
+        table.add_row(
+            escape(row["judge"]),
+            _nature(row),
+            *(_interval(row, metric) for metric in metrics),
+            f"{row['n_items']:,}",
+            f"{row['n_prompts']:,}",
+            style=_style(row),
+        )
+    console.print(table)
+    console.print(LEGEND, style="dim")
+
+
+def _behaviour(overall: pd.DataFrame, usage: pd.DataFrame, console: Console) -> None:
+    """Position, failures, cost and speed of each judge."""
+    table = _table(
+        "judge", "flips", "first slot", "failed", "wrong..right", "tokens", "$/1k", "per s"
+    )
     by_judge = usage.set_index("judge")
     for row in overall.to_dict("records"):
         spent = by_judge.loc[row["judge"]]
-        failed = row["unparsed"] + row["refused"] + row["truncated"]
-        cells = [
-            escape(str(row["judge"])),
-            _nature(row),
-            _interval(row, "mean"),
-            _interval(row, "strict"),
-            _number(row["kappa"]),
-            _share(row["ceiling_share"]),
-            _share(row["flip_rate"], row["flip_rate_status"]),
-            _share(row["first_slot"], row["first_slot_status"]),
-            _share(failed),
-            _money(spent.usd_per_1000),
+        tokens = spent[["prompt_tokens_per_judgment", "completion_tokens_per_judgment"]]
+        table.add_row(
+            escape(row["judge"]),
+            _interval(row, "flip_rate"),
+            _interval(row, "first_slot"),
+            _failures(row),
+            f"{_number(row['mean_if_failures_wrong'])}..{_number(row['mean_if_failures_right'])}",
+            "–" if tokens.isna().all() else f"{tokens.sum():,.0f}",
+            "–" if math.isnan(spent.usd_per_1000) else f"{spent.usd_per_1000:.3f}",
             _rate(spent.judgments_per_s),
-        ]
-        if not ceiling:
-            del cells[columns.index("of ceiling")]
-        table.add_row(*cells, style="dim" if row["kind"] == "null" else None)
+            style=_style(row),
+        )
+    console.print()
     console.print(table)
     console.print(
-        "mean: average credit of both orders; strict: right in every order. Unweighted mean over "
-        "domains, intervals cluster-adjusted by prompt. kappa: label-swap-symmetrised, pairs only. "
-        "Failed verdicts count as wrong.",
+        "flips: pairs whose verdict changes with the order; first slot: verdicts for what is shown "
+        "first. wrong..right: the mean if all failures were wrong, or right. Tokens, dollars per "
+        "1,000 and speed are of single judgments.",
         style="dim",
     )
 
@@ -101,17 +112,9 @@ def _groups(mine: pd.DataFrame, judges: list[str], labels: pd.DataFrame, console
         names = list(dict.fromkeys(part.group))
         if not 2 <= len(names) <= DOMAINS_ACROSS:
             continue
-        table = Table(
-            box=None,
-            pad_edge=False,
-            header_style="bold",
-            title=f"mean by {scope}",
-            title_justify="left",
-        )
-        table.add_column("judge")
-        for name in names:
-            n = labels[(labels.scope == scope) & (labels.group == name)].n_items.iloc[0]
-            table.add_column(escape(f"{name}\n({n:,})"), justify="right")
+        sizes = labels[labels.scope == scope].set_index("group").n_items
+        heads = [escape(f"{name}\n({sizes[name]:,})") for name in names]
+        table = _table("judge", *heads, title=f"mean by {scope} (items)")
         cell = {(row["judge"], row["group"]): row for row in part.to_dict("records")}
         for judge in judges:
             row = [_interval(cell[judge, n], "mean") if (judge, n) in cell else "" for n in names]
@@ -124,22 +127,17 @@ def _groups(mine: pd.DataFrame, judges: list[str], labels: pd.DataFrame, console
 def _differences(pairs: pd.DataFrame, overall: pd.DataFrame, console: Console) -> None:
     if pairs.empty:
         return
-    table = Table(
-        box=None,
-        pad_edge=False,
-        header_style="bold",
-        title="paired differences of mean, same items",
-        title_justify="left",
-    )
-    for column in ("judge", "against", "difference [95 %]", "items", "prompts", "why"):
-        table.add_column(column, justify="right" if column[0] in "dip" else "left")
+    title = "paired differences of mean, on the same items"
+    table = _table("judge", "against", "difference", "items", "prompts", "why", title=title)
     nature = {row["judge"]: _nature(row) for row in overall.to_dict("records")}
     for row in pairs.to_dict("records"):
-        interval = f"{row['difference']:+.3f} [{row['lo']:+.3f}, {row['hi']:+.3f}]"
+        interval = "–"
+        if not math.isnan(row["difference"]):
+            interval = f"{row['difference']:+.3f} [{row['lo']:+.3f}, {row['hi']:+.3f}]"
         table.add_row(
             f"{escape(row['judge'])} ({nature[row['judge']]})",
             f"{escape(row['against'])} ({nature[row['against']]})",
-            interval,
+            interval.replace("[+nan, +nan]", "[–]"),
             f"{row['n_items']:,}",
             f"{row['n_prompts']:,}",
             row["why"],
@@ -150,22 +148,39 @@ def _differences(pairs: pd.DataFrame, overall: pd.DataFrame, console: Console) -
 
 def _warnings(results: pd.DataFrame, console: Console) -> None:
     for row in results[results.scope == "overall"].to_dict("records"):
-        missing = row["error"] + row["not_run"]
-        if missing > 0.01:
+        missing = sum(row[status] for status in LOST)
+        if missing > INCOMPLETE:
             console.print(
                 f"INCOMPLETE: {row['judge']} on {row['task']} has no answer for {missing:.1%} of "
-                "its showings; run the same command again before you read its row.",
+                "its showings; its row stands on fewer items than the others.",
                 style="bold red",
                 markup=False,
             )
 
 
+def _table(*columns: str, title: str | None = None) -> Table:
+    """Words to the left and folded when the screen is narrow, numbers to the right and whole."""
+    table = Table(box=None, pad_edge=False, header_style="bold", title=title, title_justify="left")
+    for n, column in enumerate(columns):
+        words = column in ("judge", "against", "kind", "why", "failed")
+        table.add_column(
+            column,
+            justify="left" if words else "right",
+            no_wrap=not words,
+            min_width=12 if n == 0 else None,
+            overflow="fold",
+        )
+    return table
+
+
+def _style(row: Mapping[Any, Any]) -> str | None:
+    return "dim" if row["nature"] == "null" else None
+
+
 def _nature(row: Mapping[Any, Any]) -> str:
-    """What a judge is, in a word or three: "null", "trained, 7B", "prompted"."""
-    if row["kind"] in ("null", "planted"):
-        return str(row["kind"])
+    """What a judge is, in a word or three: "null", "trained, 7B", "prompted, one order"."""
     size = "" if pd.isna(row["parameters"]) else f", {_size(int(row['parameters']))}"
-    return ("trained" if row["trained"] else "prompted") + size
+    return f"{row['nature']}{size}{', one order' if row['one_order'] else ''}"
 
 
 def _size(parameters: int) -> str:
@@ -175,28 +190,25 @@ def _size(parameters: int) -> str:
     return str(parameters)
 
 
+def _failures(row: Mapping[Any, Any]) -> str:
+    """Rates by status, those that are not zero."""
+    rates = {status: row[status] for status in FAILURES if row[status] > 0}
+    return ", ".join(f"{rate:.1%} {s.replace('_', ' ')}" for s, rate in rates.items()) or "0"
+
+
 def _interval(row: Mapping[Any, Any], metric: str) -> str:
+    """Estimate and interval; n/a where the metric does not apply, – where it is not known."""
+    if row[f"{metric}_status"] == "not_applicable":
+        return "n/a"
     if math.isnan(row[metric]):
         return "–"
-    if math.isnan(row[f"{metric}_lo"]):
-        return f"{_number(row[metric])} [–]"
-    return (
-        f"{_number(row[metric])} [{_number(row[f'{metric}_lo'])}, {_number(row[f'{metric}_hi'])}]"
-    )
+    few = "*" if row[f"{metric}_status"] == "ok_small" else ""
+    ends = f"{_number(row[f'{metric}_lo'])}, {_number(row[f'{metric}_hi'])}"
+    return f"{_number(row[metric])}{few} [{'–' if math.isnan(row[f'{metric}_lo']) else ends}]"
 
 
 def _number(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.3f}".replace("0.", ".", 1)
-
-
-def _share(value: float, status: str = "ok") -> str:
-    if status == "not_applicable":
-        return "n/a"
-    return "–" if math.isnan(value) else f"{value:.1%}"
-
-
-def _money(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.3f}"
 
 
 def _rate(value: float) -> str:

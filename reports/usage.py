@@ -16,11 +16,13 @@ _FIELDS = [f.name for f in fields(Usage)]
 
 
 def usage_table(ledger: Ledger, cards: Sequence[JudgeCard]) -> pd.DataFrame:
-    """One row per judge. A judgment is one distinct trial; unknown is NaN, never zero.
+    """One row per judge. A judgment is one distinct trial that was answered; what is unknown is NaN
+    and counts neither above nor below the line of a mean.
 
-    `judgments_per_s`: answers over the wall time in which the judge worked, loading its model
-    included, over the sessions that ended in order; a recording has no speed. `usd_per_1000`: per
-    1,000 judgments, failed ones included; `usd_per_1000_valid`: per 1,000 that hold a verdict.
+    `errors`: attempts that got no answer; what they cost is in `usd`. `judgments_per_s`: answers
+    over the wall time in which the judge worked, loading its model included; a recording has no
+    speed. `usd_per_1000`: per 1,000 judgments of known cost, failed ones included;
+    `usd_per_1000_valid`: per 1,000 of them that hold a verdict.
     """
     sessions: dict[str, list[tuple[float, int]]] = {}
     for judge, _, wall, verdicts, _ in ledger.sessions():
@@ -30,30 +32,34 @@ def usage_table(ledger: Ledger, cards: Sequence[JudgeCard]) -> pd.DataFrame:
 
 def _row(card: JudgeCard, ledger: Ledger, sessions: list[tuple[float, int]]) -> dict[str, object]:
     trials = ledger.usage(card.name)
-    values = np.array([usage for _, usage in trials], float).reshape(len(trials), len(_FIELDS))
-    column = dict(zip(_FIELDS, values.T, strict=True))
-    n, valid = len(trials), sum(status == "ok" for status, _ in trials)
+    answered = [(status, usage) for status, usage in trials if status != "error"]
+    values = np.array([usage for _, usage in answered], float).reshape(-1, len(_FIELDS))
+    column = {name: x[~np.isnan(x)] for name, x in zip(_FIELDS, values.T, strict=True)}
+    cost_at = _FIELDS.index("cost_usd")
+    known_cost = [status for status, usage in answered if usage[cost_at] is not None]
+    usd = [cost for _, usage in trials if (cost := usage[cost_at]) is not None]
     sessions = [] if card.kind == "replay" else sessions
-    wall, answered = sum(w for w, _ in sessions), sum(k for _, k in sessions)
-    cost = _total(column["cost_usd"])
-    latency = column["latency_s"][~np.isnan(column["latency_s"])]
+    wall, given = sum(w for w, _ in sessions), sum(k for _, k in sessions)
+    latency = column["latency_s"]
     p50, p95 = np.quantile(latency, [0.5, 0.95]) if len(latency) else (math.nan, math.nan)
     return {
         "judge": card.name,
-        "judgments": n,
-        "valid": valid,
+        "judgments": len(answered),
+        "valid": sum(status == "ok" for status, _ in answered),
+        "errors": len(trials) - len(answered),
         "wall_s": wall if sessions else math.nan,
-        "judgments_per_s": answered / wall if wall else math.nan,
+        "judgments_per_s": given / wall if wall else math.nan,
         "latency_p50_s": p50,
         "latency_p95_s": p95,
-        **{f"{name}_per_judgment": _total(column[name]) / max(n, 1) for name in _FIELDS[:4]},
-        "usd": cost,
-        "usd_per_1000": 1000 * cost / n if n else math.nan,
-        "usd_per_1000_valid": 1000 * cost / valid if valid else math.nan,
+        **{
+            f"{name}_per_judgment": column[name].mean() if len(column[name]) else math.nan
+            for name in _FIELDS[:4]
+        },
+        "usd": math.fsum(usd) if usd else math.nan,
+        "usd_per_1000": _per_1000(usd, len(known_cost)),
+        "usd_per_1000_valid": _per_1000(usd, known_cost.count("ok")),
     }
 
 
-def _total(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:
-    """Sum of the known values; NaN where none is known."""
-    known = values[~np.isnan(values)]
-    return float(known.sum()) if len(known) else math.nan
+def _per_1000(usd: list[float], n: int) -> float:
+    return 1000 * math.fsum(usd) / n if usd and n else math.nan

@@ -11,7 +11,7 @@ import pytest
 
 from bench.ledger import SCHEMA_VERSION, Ledger
 from bench.plan import Plan, trials
-from bench.types import BenchError, JudgeCard, Status, Usage, Verdict, failure, verdict
+from bench.types import BenchError, JudgeCard, Status, Usage, failure, verdict
 
 CARD = JudgeCard("j", "k", ("pairwise",), parameters=7, settings={"a": 1})
 PLAN = Plan(("j",), ("made",))
@@ -138,7 +138,17 @@ def test_parquet_export_holds_every_showing(ledger: Ledger, make_item, tmp_path:
     assert frame.raw.notna().sum() == 1
 
 
-def test_verdict_order_in_a_batch_does_not_matter(ledger: Ledger, make_item) -> None:
-    verdicts: list[Verdict] = [verdict(t, [1.0, 0.0]) for t in planned(make_item)]
-    ledger.append(reversed(verdicts))
-    assert [row[0] for row in ledger.showings("j")] == [0, 0, 1, 1, 2, 2]
+def test_a_reader_sees_one_moment(ledger: Ledger, make_item) -> None:
+    """A plan that grows while tables are made does not mix into them."""
+    with Ledger(ledger.path) as reader:
+        before = reader.items()
+        ledger.write_plan(PLAN, [make_item(i) for i in range(9)], [CARD])
+        assert len(list(reader.showings("j"))) == 2 * len(before)
+    with Ledger(ledger.path) as reader:
+        assert len(reader.items()) == 9
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(BenchError, match="cannot be written"):
+        Ledger(tmp_path / "file" / "run" / "ledger.sqlite", write=True)

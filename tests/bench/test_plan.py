@@ -116,6 +116,12 @@ def test_samples_are_stratified_nested_and_seeded(make_item, sizes, limit, seed)
             assert here <= {i.id for i in larger if i.domain == domain}
 
 
+def test_an_item_more_or_less_changes_little_of_a_sample(make_item) -> None:
+    items = [make_item(i) for i in range(1000)]
+    first, second = sample(items, 50, 0), sample(items[1:], 50, 0)
+    assert len({i.id for i in first} & {i.id for i in second}) >= 49
+
+
 def test_another_seed_samples_other_items(make_item) -> None:
     items = [make_item(i) for i in range(200)]
     assert sample(items, 50, 0) != sample(items, 50, 1)

@@ -47,6 +47,10 @@ def good(trial: Trial) -> Verdict:
     return verdict(trial, [1.0, 0.0], usage=Usage(prompt_tokens=1000, completion_tokens=100))
 
 
+def verdict_of_three(trial: Trial) -> Verdict:
+    return Verdict(trial.key, Status.OK, (1.0, 0.0, 0.0))
+
+
 @pytest.fixture
 def run(tmp_path: Path, make_item):
     items = [make_item(i) for i in range(30)]
@@ -96,18 +100,34 @@ def test_errors_are_asked_again_and_failures_are_not(run) -> None:
     assert run.rows["j"].count("unparsed") == statuses.count("unparsed")
 
 
-def test_the_budget_stops_the_run_and_keeps_everything(run) -> None:
-    price = {"usd_per_mtok": (1.0, 1.0, 10.0), "paid": True}  # 0.002 a verdict
-    a, b = Scripted(good, "a", **price), Scripted(good, "b", **price)
-    stops, rows = run(a, b, limits=Limits(budget_usd=0.021))
+PRICE = {"usd_per_mtok": (1.0, 1.0, 10.0), "paid": True}  # 0.002 a verdict of `good`
+
+
+def test_the_budget_stops_paid_judges_and_keeps_everything(run) -> None:
+    a, b, free = Scripted(good, "a", **PRICE), Scripted(good, "b", **PRICE), Scripted(good, "free")
+    stops, rows = run(a, b, free, limits=Limits(budget_usd=0.021))
     assert len(a.asked) == 11
     assert rows["a"].count("ok") == 11
     assert b.asked == []
+    assert rows["free"] == ["ok"] * 60, "what costs nothing goes on"
     assert "budget of $0.021 is used up ($0.0220 spent)" in stops[0]
     # What was spent before counts: the same budget buys nothing more.
-    assert (
-        run(Scripted(good, "a", **price), limits=Limits(budget_usd=0.021))[1]["a"].count("ok") == 11
-    )
+    again = run(Scripted(good, "a", **PRICE), limits=Limits(budget_usd=0.021))
+    assert again[1]["a"].count("ok") == 11
+
+
+def test_a_budget_that_cannot_be_watched_stops_the_judge(run) -> None:
+    silent = Scripted(lambda t: verdict(t, [1.0, 0.0]), **PRICE)
+    stops, _ = run(silent, limits=Limits(budget_usd=1))
+    assert len(silent.asked) == 1
+    assert "without saying how many tokens" in stops[0]
+
+
+def test_strange_token_counts_lose_nothing(run) -> None:
+    usage = Usage(prompt_tokens=10, cached_tokens=500, completion_tokens=1)
+    judge = Scripted(lambda t: verdict(t, [1.0, 0.0], usage=usage), **PRICE)
+    assert run(judge)[0] == []
+    assert run.rows["j"] == ["ok"] * 60
 
 
 def test_a_budget_needs_a_price(run) -> None:
@@ -198,6 +218,10 @@ def test_a_judge_that_breaks_its_promise_is_told(run) -> None:
                 yield good(trial)
 
     assert "answered a trial twice" in run(Twice(good))[0][0]
+
+    stops, rows = run(Scripted(verdict_of_three, "three"))
+    assert "3 utilities for 2 responses" in stops[0]
+    assert "ok" not in rows["three"]
 
     class Lazy(Scripted):
         def judge(self, trials: Iterable[Trial]) -> Iterator[Verdict]:

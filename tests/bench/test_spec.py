@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from bench.registry import make_task, resolve_judge
-from bench.spec import parse_specs
+from bench.spec import parse_spec, parse_specs
 from bench.types import BenchError
 
 
@@ -55,6 +55,14 @@ def test_a_typo_gets_near_names() -> None:
         make_task(parse_specs("pandaml")[0])
     with pytest.raises(BenchError, match="Did you mean longest"):
         resolve_judge(parse_specs("longst")[0])
+
+
+def test_one_spec_is_one_thing() -> None:
+    for text in ("", ",", "a,b"):
+        with pytest.raises(BenchError, match="one expected"):
+            parse_spec(text)
+    with pytest.raises(BenchError, match="is a card and takes no argument"):
+        resolve_judge(parse_spec("gpt-4-vanilla:more"))
 
 
 def test_typed_options_go_over_those_of_a_card() -> None:

@@ -64,6 +64,8 @@ def test_a_view_holds_only_what_the_card_names(make_item) -> None:
         ({"responses": (Response("a", "x"),)}, "1 responses; 2 to 62"),
         ({"responses": (Response("a", "x"), Response("a", "y"))}, "not unique"),
         ({"labels": (Label("w", (1.0, 0.0, 0.0)),)}, "3 utilities; 2 expected"),
+        ({"domain": "\ud800"}, "broken Unicode"),
+        ({"labels": (Label("\udfff", (1.0, 0.0)),)}, "broken Unicode"),
     ],
 )
 def test_bad_items_are_refused_where_they_enter(make_item, fields, says: str) -> None:
@@ -91,6 +93,9 @@ def test_identity_follows_what_changes_verdicts_and_nothing_else() -> None:
     same = JudgeCard("b", "prompted", ("pairwise",), "other words", model="m", revision="1")
     other = JudgeCard("a", "prompted", ("pairwise",), model="m", revision="2")
     assert card.identity == same.identity != other.identity
+    # Cards that say nothing else of themselves are told apart by their names.
+    bare = [JudgeCard(name, "rule", ("pairwise",)) for name in ("first", "last")]
+    assert bare[0].identity != bare[1].identity
     with pytest.raises(BenchError, match="pairwise, listwise, pointwise"):
         JudgeCard("a", "x", ("pair",))  # type: ignore[arg-type]
 

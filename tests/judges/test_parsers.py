@@ -157,7 +157,9 @@ FRAGMENTS = ["Verdict", ":", " ", "A", "B", "tie", "[[", "]]", "\n", "**", "<thi
 def test_texts_made_of_verdict_pieces(text: str) -> None:
     reading = choice(text, 2, True, "")
     if reading.status is Status.OK:
-        last = re.sub(r".*</think>", "", text, flags=re.S).strip().splitlines()[-1]
+        spoken = re.sub(r".*</think>", "", text, flags=re.S)
+        spoken = re.sub(r"(\s*(</s>|<\|x\|>))+\Z", "", spoken.rstrip())  # leaked chat format
+        last = spoken.strip().splitlines()[-1]
         named = {0: "A", 1: "B"}[reading.winners[0]] if len(reading.winners) == 1 else "tie"
         assert named in last
 
@@ -170,7 +172,7 @@ def test_never_a_verdict_from_the_echoed_prompt(
     prompt = PROMPTS[name]
     (message,) = prompt.render(trial)
     text, n, tie = message.content, len(trial.order), "tie" in prompt.returns
-    assert choice(text, n, tie, text).status is Status.UNPARSED
+    assert choice(text, n, tie, text).winners == ()
     start = data.draw(st.integers(0, len(text) - 1))
     assert choice(text[start:] + "\n", n, tie, text).winners == () or squeezed(text[start:]) < QUOTE
     end = data.draw(st.integers(start, len(text)))

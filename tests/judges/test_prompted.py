@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -163,8 +162,8 @@ def test_our_prompts_show_everything_once_and_in_order(name: str) -> None:
     text = message.content
     places = [text.index(piece) for piece in ("2 + 2", "third", "<b>first & last</b>", "second")]
     assert places == sorted(places)
-    assert re.search(r"(Response |<)C\b", text)
-    assert not re.search(r"(Response |<)D\b", text)
+    assert "Response C" in text
+    assert "Response D" not in text
     assert prompt.name == name
     assert not prompt.uses_reference
 
@@ -172,7 +171,7 @@ def test_our_prompts_show_everything_once_and_in_order(name: str) -> None:
 @pytest.mark.parametrize("name", PROMPTS)
 def test_a_prompt_shows_as_many_responses_as_there_are_letters(name: str) -> None:
     (message,) = load_prompt(name).render(trial([f"text {i}" for i in range(26)]))
-    assert re.search(r"(Response |<)Z\b", message.content)
+    assert "Response Z" in message.content
 
 
 @given(

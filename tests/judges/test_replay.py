@@ -99,10 +99,11 @@ def test_a_failure_stays_a_failure(recorded: Judge) -> None:
 
 
 @pytest.mark.parametrize(("name", "order"), [("q3", (0, 1)), ("q9", (0, 1))])
-def test_what_was_not_recorded(recorded: Judge, name: str, order: tuple[int, ...]) -> None:
-    verdict = ask(recorded, name, order)
-    assert verdict.status is Status.UNPARSED
-    assert verdict.note == "no recorded verdict for this item and order"
+def test_what_was_not_recorded_stays_not_run(
+    recorded: Judge, name: str, order: tuple[int, ...]
+) -> None:
+    with pytest.raises(BenchError, match=f"no verdict for 1 of the showings.*{name}"):
+        ask(recorded, name, order)
 
 
 def test_card(recorded: Judge) -> None:

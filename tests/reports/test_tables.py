@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import io
 import random
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from bench.ledger import Ledger
-from bench.plan import Plan
+from bench.plan import Plan, trials
 from bench.registry import make_judge
 from bench.runner import Limits, carry_out
 from bench.spec import parse_specs
-from bench.types import Context, Item, Label, Message, Response, Status, failure, verdict
+from bench.stats import beta_ceiling
+from bench.types import (
+    Context,
+    Item,
+    JudgeCard,
+    Label,
+    Message,
+    Response,
+    Status,
+    Usage,
+    failure,
+    verdict,
+)
 from reports.render import files
 from reports.tables import build
+from reports.terminal import WIDTH, show
 
 
 def pairs(n: int, prompts: int, domains: int = 2) -> list[Item]:
@@ -102,27 +117,38 @@ def planted(tmp_path_factory) -> dict[str, pd.DataFrame]:
     return tables_of(tmp_path_factory.mktemp("planted"), pairs(4000, 1000), judges)
 
 
-@pytest.mark.parametrize("knobs", PLANTED, ids=spec)
-def test_what_was_planted_is_found_within_its_interval(planted, knobs) -> None:
+def test_what_was_planted_is_found_within_its_interval(planted) -> None:
+    """28 intervals of 95 %: one or two may miss the truth, none by much."""
     results = planted["results"]
-    row = results[(results.judge == spec(knobs)) & (results.scope == "overall")].iloc[0]
-    for metric, truth in expected(**knobs).items():
-        if metric == "unparsed":
-            assert row.unparsed == pytest.approx(truth, abs=0.012)
-            continue
-        lo, hi = row[f"{metric}_lo"], row[f"{metric}_hi"]
-        half = (hi - lo) / 2  # 7 judges x 4 metrics: one in twenty may be just outside
-        assert lo - 0.5 * half <= truth <= hi + 0.5 * half, (metric, truth, lo, hi)
-        assert half < 0.03
+    overall = results[results.scope == "overall"].set_index("judge")
+    outside = []
+    for knobs in PLANTED:
+        row = overall.loc[spec(knobs)]
+        truths = expected(**knobs)
+        assert row.unparsed == pytest.approx(truths.pop("unparsed"), abs=0.012)
+        for metric, truth in truths.items():
+            lo, hi = row[f"{metric}_lo"], row[f"{metric}_hi"]
+            assert hi - lo < 0.06
+            if not lo <= truth <= hi:
+                outside.append((spec(knobs), metric))
+                assert lo - 0.01 < truth < hi + 0.01, (knobs, metric, truth, lo, hi)
+    assert len(outside) <= 4, outside
 
 
-def test_the_bias_of_length_shows_against_the_length_rulers(planted) -> None:
+def test_a_planted_love_of_length_shows_where_the_longer_response_is_wrong(planted) -> None:
+    """It costs accuracy against the same judge without it, and both beat the length rulers."""
+    results = planted["results"]
+    overall = results[results.scope == "overall"].set_index("judge")
+    biased, longest = overall.loc[spec({"acc": 0.7, "long": 0.4})], overall.loc["longest"]
+    assert biased["mean"] == pytest.approx(0.6 * 0.7 + 0.4 * longest["mean"], abs=0.02)
+
+
+def test_the_best_null_judge_is_beaten_by_skill_and_not_by_a_coin(planted) -> None:
     pairs_table = planted["pairs"]
     overall = pairs_table[(pairs_table.scope == "overall") & (pairs_table.why == "best null judge")]
     assert len(overall) == len(PLANTED)
-    good = overall[overall.judge == spec({"acc": 0.8})].iloc[0]
+    assert overall[overall.judge == spec({"acc": 0.8})].lo.iloc[0] > 0.2
     coin = overall[overall.judge == spec({"acc": 0.5})].iloc[0]
-    assert good.lo > 0.2
     assert coin.lo < 0 < coin.hi
 
 
@@ -188,7 +214,11 @@ def test_several_annotators_set_a_ceiling(tmp_path: Path) -> None:
     assert len(tables["annotators"]) == 3
     assert tables["annotators"].agreement.mean() == pytest.approx(0.68, abs=0.02)
     share = tables["results"].set_index(["scope", "judge"])["ceiling_share"]
-    assert share["domain", "planted:acc=1"] > 0.6
+    # It knows the first annotator's vote: right against it, and in .68 against the two others.
+    credit = (1 + 2 * 0.68) / 3
+    best = float(beta_ceiling(0.68))
+    expected_share = (credit - 0.5) / (best - 0.5)
+    assert share["domain", "planted:acc=1"] == pytest.approx(expected_share, abs=0.08)
     assert abs(share["domain", "longest"]) < 0.15
 
 
@@ -216,8 +246,6 @@ def test_missing_answers_are_not_scored_as_weakness(tmp_path: Path) -> None:
     judge = make_judge(parse_specs("planted:acc=1")[0], Context())
     with Ledger(tmp_path / "ledger.sqlite", write=True) as ledger:
         ledger.write_plan(Plan(("p",), ("made",)), items, [judge.card])
-        from bench.plan import trials
-
         verdicts = []
         for i, trial in trials(items, judge.card):
             right = int(items[i].labels[0].utilities[1] == 1)
@@ -231,3 +259,98 @@ def test_missing_answers_are_not_scored_as_weakness(tmp_path: Path) -> None:
     assert row.n_missing == 30
     assert (row.error, row.not_run) == (0.1, 0.05)
     assert row.mean_if_failures_wrong == pytest.approx(0.85)
+
+
+def run_of(folder: Path, items: list[Item], card: JudgeCard, answer, repeats: int = 1):
+    """Tables of one judge whose verdicts the test makes: answer(item index, trial)."""
+    with Ledger(folder / "ledger.sqlite", write=True) as ledger:
+        ledger.write_plan(Plan((card.name,), ("made",), repeats=repeats), items, [card])
+        ledger.append([answer(i, trial) for i, trial in trials(items, card, repeats=repeats)])
+        return build(ledger)
+
+
+PAIRWISE = JudgeCard("j", "k", ("pairwise",), settings={"x": 1})
+
+
+def right(items: list[Item]):
+    def answer(i: int, trial):
+        best = int(items[i].labels[0].utilities[1] == 1)
+        return verdict(trial, [float(k == best) for k in trial.order])
+
+    return answer
+
+
+def test_a_domain_that_nobody_decided_does_not_blank_the_overall_row(
+    tmp_path: Path, make_item
+) -> None:
+    items = [make_item(i, domain="big") for i in range(39)]
+    items.append(make_item(99, domain="tiny", labels=(Label("gold", (0.0, 0.0)),)))
+    tables = run_of(tmp_path, items, PAIRWISE, right(items))
+    overall = tables["results"].set_index("scope").loc["overall"]
+    assert overall["mean"] == overall.kappa == 1
+    assert overall.n_items == 39
+
+
+def test_failed_repeats_are_failures(tmp_path: Path, make_item) -> None:
+    items = [make_item(i) for i in range(30)]
+    good = right(items)
+
+    def answer(i: int, trial):
+        return failure(trial, Status.UNPARSED) if trial.repeat else good(i, trial)
+
+    row = run_of(tmp_path, items, PAIRWISE, answer, repeats=4)["results"].iloc[0]
+    assert row["mean"] == 0.25
+    assert row.unparsed == 0.75
+    assert (row.mean_if_failures_wrong, row.mean_if_failures_right) == (0.25, 1.0)
+
+
+def test_the_upper_bound_is_one_that_a_verdict_could_reach(tmp_path: Path, make_item) -> None:
+    """Two annotators who disagree: no verdict can be right for both."""
+    labels = (Label("a", (1.0, 0.0)), Label("b", (0.0, 1.0)))
+    items = [make_item(i, labels=labels) for i in range(30)]
+    tables = run_of(tmp_path, items, PAIRWISE, lambda i, t: failure(t, Status.REFUSED))
+    row = tables["results"].iloc[0]
+    assert (row.mean_if_failures_wrong, row.mean_if_failures_right) == (0.0, 0.5)
+
+
+def test_a_recording_of_one_order_has_no_strict_score(tmp_path: Path, make_item) -> None:
+    items = [make_item(i) for i in range(30)]
+    card = JudgeCard("j", "replay", ("pairwise",), orders="first", revision="1")
+    row = run_of(tmp_path, items, card, right(items))["results"].iloc[0]
+    assert row["mean"] == 1
+    assert row.strict_status == row.flip_rate_status == "not_applicable"
+
+
+def test_chance_and_scores_are_averaged_alike(tmp_path: Path, make_item) -> None:
+    """90 pairs in one domain, 10 lists of four in another: a judge of ties is at chance."""
+    items = [make_item(i, domain="pairs") for i in range(90)]
+    items += [make_item(i, n=4, domain="lists") for i in range(100, 110)]
+    card = JudgeCard("j", "k", ("pairwise", "listwise"), revision="1")
+    tables = run_of(tmp_path, items, card, lambda i, t: verdict(t, [0.0] * len(t.order)))
+    assert tables["results"]["mean"].iloc[0] == tables["labels"].chance.iloc[0] == 0.375
+
+
+def test_usage_counts_answers_and_knows_what_it_does_not_know(tmp_path: Path, make_item) -> None:
+    items = [make_item(i) for i in range(10)]
+    card = JudgeCard("j", "k", ("pairwise",), revision="1")
+    known = Usage(prompt_tokens=100, cost_usd=0.01)
+    with Ledger(tmp_path / "ledger.sqlite", write=True) as ledger:
+        ledger.write_plan(Plan(("j",), ("made",)), items, [card])
+        planned = [t for _, t in trials(items, card)]
+        for _ in range(3):
+            ledger.append([failure(t, Status.ERROR) for t in planned])
+        half = [verdict(t, [1.0, 0.0], usage=known) for t in planned[:10]]
+        ledger.append(half + [verdict(t, [1.0, 0.0]) for t in planned[10:]])
+        row = build(ledger)["usage"].iloc[0]
+    assert (row.judgments, row.errors) == (20, 60)
+    assert row.prompt_tokens_per_judgment == 100
+    assert row.usd_per_1000 == pytest.approx(10)
+
+
+def test_the_terminal_shows_every_name_and_no_nan(planted) -> None:
+    text = io.StringIO()
+    show(planted, Console(file=text, width=WIDTH))
+    for judge in planted["results"].judge.unique():
+        assert judge[:12] in text.getvalue()
+    assert "nan" not in text.getvalue().lower()
+    assert "…" not in text.getvalue()
