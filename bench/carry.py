@@ -11,8 +11,8 @@ from bench import manifest
 from bench.display import Display
 from bench.ledger import Ledger
 from bench.plan import Plan
-from bench.prepare import cache_folder, prepare
-from bench.runner import Limits, carry_out
+from bench.prepare import Prepared, cache_folder, prepare
+from bench.runner import Limits, Progress, carry_out
 from bench.types import Context
 
 
@@ -40,22 +40,47 @@ def carry(
         with Ledger(folder / "ledger.sqlite", write=True) as ledger:
             ledger.write_plan(plan, prepared.items, [judge.card for judge in prepared.judges])
             (folder / "plan.json").write_text(plan.to_json(), encoding="utf-8")
-            with Display(console) as display:
-                stops = carry_out(
-                    prepared.items,
-                    prepared.judges,
-                    ledger,
-                    repeats=plan.repeats,
-                    limits=limits,
-                    show=display,
-                )
+            stops = _ask(plan, prepared, ledger, limits, threads, console, started)
     except KeyboardInterrupt:
         say(f"Interrupted. Everything answered is kept in {folder}; the same command goes on.")
         raise SystemExit(130) from None
-    if not display.used and not stops:
-        say("nothing to ask: every trial has its verdict")
-    wall_s = time.monotonic() - started
-    manifest.write(manifest.describe(plan, prepared, threads=threads, wall_s=wall_s), folder)
     for stop in stops:
         say(stop)
+    return stops
+
+
+def _ask(
+    plan: Plan,
+    prepared: Prepared,
+    ledger: Ledger,
+    limits: Limits,
+    threads: int | None,
+    console: Console,
+    started: float,
+) -> list[str]:
+    """Carry the plan out, with a manifest that is there from the first question on."""
+    folder, now = ledger.path.parent, time.time()
+    manifest.save(folder, plan, prepared)
+    display = Display(console)
+
+    def show(progress: Progress) -> None:
+        if not display.used:
+            session = manifest.session(now, None, threads)
+            manifest.save(folder, plan, prepared, session=session)
+        display(progress)
+
+    with display:
+        stops = carry_out(
+            prepared.items,
+            prepared.judges,
+            ledger,
+            repeats=plan.repeats,
+            limits=limits,
+            show=show,
+        )
+    if display.used:
+        session = manifest.session(now, time.monotonic() - started, threads)
+        manifest.save(folder, plan, prepared, session=session)
+    elif not stops:
+        console.print("nothing to ask: every trial has its verdict")
     return stops

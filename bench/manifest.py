@@ -21,12 +21,21 @@ from bench.prices import price_date
 from bench.types import content_key
 
 
-def describe(
-    plan: Plan, prepared: Prepared, *, threads: int | None, wall_s: float
-) -> dict[str, Any]:
-    """The manifest. `wall_s`: seconds of this session, preparation included."""
-    return {
-        "smallclaims": {"version": version("smallclaims"), **_git()},
+def save(
+    folder: Path,
+    plan: Plan,
+    prepared: Prepared,
+    *,
+    session: Mapping[str, Any] | None = None,
+) -> None:
+    """Write `manifest.json`, whole or not at all. What the plan is stands there once; every
+    session that asked something keeps its own entry, since each may have run elsewhere. A session
+    with a `started` that is there already replaces that entry."""
+    path = folder / "manifest.json"
+    sessions = json.loads(path.read_text(encoding="utf-8"))["sessions"] if path.exists() else []
+    if session is not None:
+        sessions = [s for s in sessions if s["started"] != session["started"]] + [dict(session)]
+    manifest = {
         "plan": asdict(plan),
         "plan_sha256": hashlib.sha256(plan.to_json().encode()).hexdigest(),
         "items_key": content_key([item.key for item in prepared.items]),
@@ -36,18 +45,24 @@ def describe(
             {**asdict(judge.card), "identity": judge.card.identity} for judge in prepared.judges
         ],
         "price_date": price_date(),
-        "hardware": _hardware(),
-        "threads": threads,
-        "wall_s": round(wall_s, 1),
-        "libraries": {d.name: d.version for d in sorted(distributions(), key=lambda d: d.name)},
+        "sessions": sessions,
     }
-
-
-def write(manifest: Mapping[str, Any], folder: Path) -> None:
-    """Save as `manifest.json`, whole or not at all."""
     part = folder / "manifest.json.part"
     part.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    part.replace(folder / "manifest.json")
+    part.replace(path)
+
+
+def session(started: float, wall_s: float | None, threads: int | None) -> dict[str, Any]:
+    """One session. `started`: seconds since the epoch. `wall_s`: seconds, preparation included;
+    None while it runs, and for ever if it was killed. `threads`: as asked for."""
+    return {
+        "started": started,
+        "wall_s": wall_s,
+        "smallclaims": {"version": version("smallclaims"), **_git()},
+        "hardware": _hardware(),
+        "threads_asked": threads,
+        "libraries": {d.name: d.version for d in sorted(distributions(), key=lambda d: d.name)},
+    }
 
 
 def _git() -> dict[str, Any]:
@@ -73,9 +88,8 @@ def _hardware() -> dict[str, Any]:
     memory = None
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
-    gpu = None
-    if "torch" in sys.modules and sys.modules["torch"].cuda.is_available():
-        gpu = sys.modules["torch"].cuda.get_device_name()
+    torch = sys.modules.get("torch")  # not loaded here only to be asked
+    gpu = torch.cuda.get_device_name() if torch and torch.cuda.is_available() else None
     return {
         "platform": platform.platform(),
         "python": platform.python_version(),
@@ -83,6 +97,7 @@ def _hardware() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "memory_gib": memory and round(memory, 1),
         "gpu": gpu,
+        "torch_threads": torch.get_num_threads() if torch else None,
     }
 
 

@@ -66,7 +66,8 @@ def choice(completion: str, n: int, tie: bool, prompt: str) -> Reading:
     text = _MARKS.sub("", spoken.strip()[-TAIL:])
     if not text:
         return Reading(Status.UNPARSED, note="the reply is empty")
-    if _quoted(text, prompt):
+    # Also before thinking is cut off: a quoted response may hold the end of a thinking block.
+    if _quoted(text, prompt) or _quoted(completion.strip()[-TAIL:], prompt):
         return Reading(Status.UNPARSED, note="the reply ends in a quotation of the prompt")
     answers = _answers(text)
     if len(answers) == 1:

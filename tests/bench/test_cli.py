@@ -104,10 +104,13 @@ def test_run_report_check(items_file: Path, tmp_path: Path) -> None:
     assert {"results.csv", "results.json", "results.md", "usage.csv"} <= stored.keys()
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["plan"]["judges"][0] == "planted:acc=1"
-    assert manifest["libraries"]["numpy"]
+    (session,) = manifest["sessions"]
+    assert session["libraries"]["numpy"]
+    assert session["wall_s"] > 0
     again = smallclaims(*args)
     assert "nothing to ask" in again.stderr
     assert {p.name: p.read_bytes() for p in (out / "tables").iterdir()} == stored
+    assert json.loads((out / "manifest.json").read_text()) == manifest, "it asked nothing"
     assert "all tables are what the ledger gives" in smallclaims("check", str(out)).stdout
     results = out / "tables" / "results.csv"
     results.write_bytes(results.read_bytes().replace(b"1.0", b"0.9", 1))
@@ -225,6 +228,8 @@ def test_ctrl_c_keeps_everything_and_says_how_to_go_on(plugin: str, tmp_path: Pa
     assert "the same command goes on" in errors
     assert "Traceback" not in errors
     before = len(_asked(log))
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert manifest["sessions"][0]["wall_s"] is None, "an interrupted session is there, too"
     finished = smallclaims(*args, PYTHONPATH=plugin, TINY_LOG=str(log))
     assert finished.returncode == 0
     assert len(_asked(log)) <= 600 + 1, "at most the trial in flight is asked again"
