@@ -17,7 +17,14 @@ import numpy as np
 import pandas as pd
 
 from bench.ledger import Ledger
-from bench.stats import Estimate, cluster_wilson, share_of_ceiling, symmetrised_kappa
+from bench.stats import (
+    Clusters,
+    Estimate,
+    cluster_wilson,
+    pooled_deff,
+    share_of_ceiling,
+    symmetrised_kappa,
+)
 from bench.types import JudgeCard
 from reports.contrasts import contrasts_table
 from reports.groups import Estimates, Group, Metric, groups_of
@@ -34,11 +41,11 @@ def build(ledger: Ledger) -> dict[str, pd.DataFrame]:
     groups = list(groups_of(table))
     estimates = Estimates(table, groups)
     cards = ledger.judges()
-    rows, scores = [], {}
-    for card in cards:  # one judge in memory at a time
-        reading = read(ledger, card.name, table)
-        scores[card.name] = reading.scores("mean")
-        rows += _rows(groups, card, reading, estimates)
+    readings = {card.name: read(ledger, card.name, table) for card in cards}
+    scores = {name: reading.scores("mean") for name, reading in readings.items()}
+    rows = []
+    for card in cards:
+        rows += _rows(groups, card, readings[card.name], list(scores.values()), estimates)
     order = {(g.task, g.scope, g.name): n for n, g in enumerate(groups)}
     rows.sort(key=lambda row: order[str(row["task"]), str(row["scope"]), str(row["group"])])
     results = pd.DataFrame(rows).astype({"parameters": "Int64"})
@@ -53,11 +60,15 @@ def build(ledger: Ledger) -> dict[str, pd.DataFrame]:
 
 
 def _rows(
-    groups: list[Group], card: JudgeCard, reading: Readings, estimates: Estimates
+    groups: list[Group],
+    card: JudgeCard,
+    reading: Readings,
+    everyone: list[Floats],
+    estimates: Estimates,
 ) -> list[dict[str, object]]:
-    """One row for every group that the judge was to judge."""
+    """One row for every group that the judge was to judge. `everyone`: scores of all judges."""
     table, asked, lost = reading.table, reading.asked(), reading.lost_items()
-    metrics = _metrics(card, reading)
+    metrics = _metrics(card, reading, everyone)
     ends = {
         "mean_if_failures_wrong": np.nan_to_num(reading.scores("mean")),
         "mean_if_failures_right": np.where(lost, table.best_credit, reading.best_case()),
@@ -105,13 +116,13 @@ def _cells(name: str, e: Estimate | None) -> dict[str, object]:
     return {name: e.estimate, f"{name}_lo": e.lo, f"{name}_hi": e.hi, f"{name}_status": e.status}
 
 
-def _metrics(card: JudgeCard, reading: Readings) -> dict[str, Metric]:
+def _metrics(card: JudgeCard, reading: Readings, everyone: list[Floats]) -> dict[str, Metric]:
     mean = reading.scores("mean")
     one_order = card.order_free or card.orders == "first"
     return {
-        "mean": _score(mean, reading),
+        "mean": _score(mean, reading, everyone),
         # A recording of one order says nothing of what the other order would have brought.
-        "strict": _score(reading.scores("strict"), reading, applies=card.orders == "all"),
+        "strict": _score(reading.scores("strict"), reading, everyone, applies=card.orders == "all"),
         "kappa": _kappa(reading),
         "ceiling_share": _ceiling_share(mean, reading.table),
         "flip_rate": _share(*reading.flips(), reading.table, applies=not one_order),
@@ -119,7 +130,9 @@ def _metrics(card: JudgeCard, reading: Readings) -> dict[str, Metric]:
     }
 
 
-def _score(scores: Floats, reading: Readings, *, applies: bool = True) -> Metric:
+def _score(
+    scores: Floats, reading: Readings, everyone: list[Floats], *, applies: bool = True
+) -> Metric:
     table, lost = reading.table, reading.lost_items()
 
     def of(chosen: Bools) -> Estimate | None:
@@ -127,7 +140,12 @@ def _score(scores: Floats, reading: Readings, *, applies: bool = True) -> Metric
             return None
         kept = chosen & ~np.isnan(scores)
         missing = int((chosen & lost & table.decided).sum())
-        return cluster_wilson(scores[kept], table.cluster[kept], missing=missing)
+        clusters = Clusters.of(table.cluster[kept], int(kept.sum()))
+        deff = 1.0
+        if kept.any() and np.ptp(scores[kept]) == 0:  # it says nothing of it, the others may
+            others = (other[kept] for other in everyone if not np.isnan(other[kept]).any())
+            deff = pooled_deff(others, clusters)
+        return cluster_wilson(scores[kept], clusters, missing=missing, deff=deff)
 
     return of
 

@@ -8,7 +8,7 @@ from bench.stats.ceiling import (
     plug_in,
     share_of_ceiling,
 )
-from bench.stats.clusters import Clusters
+from bench.stats.clusters import Clusters, pooled_deff
 from bench.stats.combine import failure_bounds, macro
 from bench.stats.estimate import Basis, Estimate, Soundness
 from bench.stats.intervals import cluster_wilson, wilson
@@ -30,6 +30,7 @@ __all__ = [
     "leave_one_out",
     "macro",
     "plug_in",
+    "pooled_deff",
     "share_of_ceiling",
     "symmetrised_kappa",
     "wilson",

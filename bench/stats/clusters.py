@@ -7,6 +7,7 @@ the rows whatever the number of clusters.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
@@ -173,6 +174,14 @@ def clustered_mean(values: Floats, clusters: Clusters) -> Mean:
     deff = max(1.0, variance / independent) if varies else 1.0
     se = math.sqrt(variance) if varies else math.nan
     return Mean(mean, se, deff, values.size / deff)
+
+
+def pooled_deff(columns: Iterable[Floats], clusters: Clusters) -> float:
+    """Mean design effect over those of several (n,) columns of values that vary; 1 where none
+    does. For a column that does not vary itself, on the same rows."""
+    found = [clustered_mean(column, clusters) for column in columns if column.size]
+    known = [mean.deff for mean in found if not math.isnan(mean.se)]
+    return math.fsum(known) / len(known) if known else 1.0
 
 
 def bootstrap_sums(statistics: Floats, *, replicates: int = 10_000, seed: int = 0) -> Floats:

@@ -39,7 +39,12 @@ def wilson(successes: float, n: int, level: float = 0.95) -> Estimate:
 
 
 def cluster_wilson(
-    values: ArrayLike, clusters: Clusters | ArrayLike, *, level: float = 0.95, missing: int = 0
+    values: ArrayLike,
+    clusters: Clusters | ArrayLike,
+    *,
+    level: float = 0.95,
+    missing: int = 0,
+    deff: float = 1.0,
 ) -> Estimate:
     """Mean credit with the cluster-adjusted Wilson interval.
 
@@ -47,8 +52,9 @@ def cluster_wilson(
     size after Korn & Graubard 1998. `values`: (n,) credits in [0, 1], one per item. `clusters`:
     (n,) prompt ids. `missing`: items that have no credit.
 
-    Where the credits do not vary (all right, all wrong, all half) the design effect is taken as 1
-    and the interval still has a width. With fractional credits it is wider than it need be,
+    Where the credits do not vary (all right, all wrong, all half) they say nothing of the design
+    effect, and `deff` is taken: `pooled_deff` of other judges on the same items, or 1 where there
+    are none. The interval still has a width. With fractional credits it is wider than it need be,
     because Wilson's form takes p(1 - p) for the variance of one item.
 
     No item: insufficient. One item: plain Wilson, no standard error. One cluster: no interval.
@@ -64,13 +70,14 @@ def cluster_wilson(
     mean = clustered_mean(credit, groups)
     if groups.n_clusters == 1 and credit.size > 1:
         return basis.undefined("one_cluster", "one prompt: its error is unknown", mean.value)
+    n_eff = credit.size / max(1.0, deff) if math.isnan(mean.se) else mean.n_eff
     return basis.estimate(
         mean.value,
-        score_interval(mean.value, mean.n_eff, critical),
+        score_interval(mean.value, n_eff, critical),
         se=mean.se,
-        n_eff=mean.n_eff,
+        n_eff=n_eff,
         df=df,
-        status=_few(mean.value, mean.n_eff),
+        status=_few(mean.value, n_eff),
         note=NO_ERROR if math.isnan(mean.se) else "",
     )
 

@@ -1,9 +1,9 @@
 """What our engine costs over the client library alone: calls per second of both, and their ratio.
 
 A stub in its own process answers every call after 50 ms. At concurrency 64 it is asked in turn by
-(a) a bare asyncio loop over litellm.acompletion with a semaphore and (b) PromptedJudge over our
-engine, which also draws trials, renders the prompt, hands answers to another thread and parses
-them. Prints one line of JSON; `ratio` is the median rate of (b) over that of (a).
+(a) a bare asyncio loop over litellm.acompletion with a semaphore and (b) the runner with a prompted
+judge, which also makes trials, renders the prompt, hands answers to another thread, parses them and
+commits them to a ledger. Prints one line of JSON; `ratio` is the median rate of (b) over (a).
 
     python tests/perf/api_overhead.py [--calls 200] [--rounds 15]
 """
@@ -20,7 +20,14 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench.ledger import Ledger
+from bench.plan import Plan, trials
+from bench.runner import Limits, carry_out
+from bench.spec import parse_spec
+from bench.types import Context, Item, JudgeCard, Label, Message, Response
 
 CONCURRENCY = 64
 DELAY_S = 0.05
@@ -63,15 +70,17 @@ def serve(port: int) -> None:
     asyncio.run(main())
 
 
-def trials(n: int) -> Iterator[object]:
-    """Trials of about 1,500 characters a prompt."""
-    from bench.types import Item, Message, Response, Trial
-
+def items(n: int) -> list[Item]:
+    """n pairs with prompts of about 1,500 characters, 2 n calls."""
+    made = []
     for i in range(n):
         texts = (f"first answer {i} " * 25, f"second answer {i} " * 25)
         responses = tuple(Response(str(k), text) for k, text in enumerate(texts))
-        item = Item(f"i{i}", "t", "d", (Message("user", f"question {i}"),), responses)
-        yield Trial(f"k{i}", item, (i % 2, 1 - i % 2), "pairwise", 0, 0)
+        label = Label("gold", (1.0, 0.0))
+        made.append(
+            Item(f"i{i}", "t", "d", (Message("user", f"question {i}"),), responses, (label,))
+        )
+    return made
 
 
 def bare(base: str, n: int) -> float:
@@ -81,9 +90,10 @@ def bare(base: str, n: int) -> float:
     from judges.prompt import load_prompt
 
     prompt = load_prompt("choice")
+    card = JudgeCard("j", "k", ("pairwise",))
     asked = [
-        [{"role": m.role, "content": m.content} for m in prompt.render(t)]  # type: ignore[arg-type]
-        for t in trials(n)
+        [{"role": m.role, "content": m.content} for m in prompt.render(trial)]
+        for _, trial in trials(items(n // 2), card)
     ]
 
     async def main() -> None:
@@ -112,19 +122,19 @@ def bare(base: str, n: int) -> float:
 
 
 def ours(base: str, n: int) -> float:
-    """Calls per second through the judge, all verdicts read."""
-    from bench.spec import parse_specs
-    from bench.types import Context, Status
+    """Calls per second through runner, judge, engine and ledger, everything committed."""
     from judges.prompted import litellm
 
     text = f"litellm:{MODEL},api_base={base},concurrency={CONCURRENCY}"
-    judge = litellm(parse_specs(text)[0], Context())
-    start = time.perf_counter()
-    verdicts = list(judge.judge(trials(n)))  # type: ignore[arg-type]
-    seconds = time.perf_counter() - start
-    judge.close()
-    if [v.status for v in verdicts] != [Status.OK] * n:
-        raise SystemExit("a call failed: the figures would mean nothing")
+    judge = litellm(parse_spec(text), Context())
+    with TemporaryDirectory() as folder, Ledger(Path(folder) / "l.sqlite", write=True) as ledger:
+        made = items(n // 2)
+        ledger.write_plan(Plan((text,), ("t",)), made, [judge.card])
+        start = time.perf_counter()
+        stops = carry_out(made, [judge], ledger, repeats=1, limits=Limits(), show=lambda _: None)
+        seconds = time.perf_counter() - start
+        if stops or [row[3] for row in ledger.showings(judge.card.name)] != ["ok"] * n:
+            raise SystemExit("a call failed: the figures would mean nothing")
     return n / seconds
 
 

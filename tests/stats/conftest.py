@@ -9,11 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import settings
-
-# The first example of a test may load scipy: time is no property of the statistics.
-settings.register_profile("statistics", deadline=None)
-settings.load_profile("statistics")
 
 VECTORS = {
     v["id"]: v

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.proportion import proportion_confint
 
-from bench.stats import Clusters, cluster_wilson, wilson
+from bench.stats import Clusters, cluster_wilson, pooled_deff, wilson
 from bench.types import BenchError
 
 CREDIT = st.sampled_from([0.0, 0.25, 0.5, 1.0])
@@ -180,3 +180,18 @@ def test_coverage_with_one_giant_prompt():
         e = cluster_wilson(rng.random(234) < right[clusters.codes], clusters)
         hits += e.lo <= 0.75 <= e.hi
     assert hits / runs >= 0.93
+
+
+def test_constant_credit_borrows_the_design_effect_of_others() -> None:
+    """40 prompts of 5 items, other judges right or wrong by whole prompts: 40 effective items."""
+    clusters = np.repeat(np.arange(40), 5)
+    others = [np.repeat(np.arange(40) % k == 0, 5).astype(float) for k in (2, 3)]
+    deff = pooled_deff(others, Clusters.of(clusters, 200))
+    assert deff == pytest.approx(5, rel=0.06)
+    assert pooled_deff([np.ones(200)], Clusters.of(clusters, 200)) == 1
+    alone = cluster_wilson(np.zeros(200), clusters)
+    borrowed = cluster_wilson(np.zeros(200), clusters, deff=deff)
+    assert alone.hi < 0.03 < 0.07 < borrowed.hi
+    assert borrowed.n_eff == pytest.approx(200 / deff)
+    varied = np.repeat(np.arange(40) % 2, 5).astype(float)
+    assert cluster_wilson(varied, clusters, deff=99) == cluster_wilson(varied, clusters)
