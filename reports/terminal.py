@@ -16,7 +16,7 @@ from rich.text import Text
 from reports.readings import LOST
 from reports.tables import FAILURES
 
-WIDTH = 132  # columns at least: a line that the terminal wraps loses nothing, a cut one does
+WIDTH = 150  # columns at least: a line that the terminal wraps loses nothing, a cut one does
 DOMAINS_ACROSS = 8  # more columns than this are read in the files
 INCOMPLETE = 0.01  # share of showings without an answer from which a row is marked
 
@@ -78,7 +78,7 @@ def _scores(overall: pd.DataFrame, console: Console) -> None:
 def _behaviour(overall: pd.DataFrame, usage: pd.DataFrame, console: Console) -> None:
     """Position, failures, cost and speed of each judge."""
     table = _table(
-        "judge", "flips", "first slot", "failed", "wrong..right", "tokens", "$/1k", "per s"
+        "judge", "flips", "first slot", "failed", "if wrong–right", "tokens", "$/1k", "per s"
     )
     by_judge = usage.set_index("judge")
     for row in overall.to_dict("records"):
@@ -89,7 +89,7 @@ def _behaviour(overall: pd.DataFrame, usage: pd.DataFrame, console: Console) -> 
             _interval(row, "flip_rate"),
             _interval(row, "first_slot"),
             _failures(row),
-            f"{_number(row['mean_if_failures_wrong'])}..{_number(row['mean_if_failures_right'])}",
+            f"{_number(row['mean_if_failures_wrong'])}–{_number(row['mean_if_failures_right'])}",
             "–" if tokens.isna().all() else f"{tokens.sum():,.0f}",
             "–" if math.isnan(spent.usd_per_1000) else f"{spent.usd_per_1000:.3f}",
             _rate(spent.judgments_per_s),
@@ -99,7 +99,7 @@ def _behaviour(overall: pd.DataFrame, usage: pd.DataFrame, console: Console) -> 
     console.print(table)
     console.print(
         "flips: pairs whose verdict changes with the order; first slot: verdicts for what is shown "
-        "first. wrong..right: the mean if all failures were wrong, or right. Tokens, dollars per "
+        "first. if wrong–right: the mean if all failures were wrong, or right. Tokens, dollars per "
         "1,000 and speed are of single judgments.",
         style="dim",
     )

@@ -20,8 +20,9 @@ def usage_table(ledger: Ledger, cards: Sequence[JudgeCard]) -> pd.DataFrame:
     and counts neither above nor below the line of a mean.
 
     `errors`: attempts that got no answer; what they cost is in `usd`. `judgments_per_s`: answers
-    over the wall time in which the judge worked, loading its model included; a recording has no
-    speed. `usd_per_1000`: per 1,000 judgments of known cost, failed ones included;
+    over the wall time in which the judge worked, loading its model included; for a judge in this
+    process no less than what its answers took when they were computed, since they may lie in a
+    cache. A recording has no speed. `usd_per_1000`: per 1,000 judgments of known cost, failed ones included;
     `usd_per_1000_valid`: per 1,000 of them that hold a verdict.
     """
     sessions: dict[str, list[tuple[float, int]]] = {}
@@ -41,6 +42,7 @@ def _row(card: JudgeCard, ledger: Ledger, sessions: list[tuple[float, int]]) -> 
     sessions = [] if card.kind == "replay" else sessions
     wall, given = sum(w for w, _ in sessions), sum(k for _, k in sessions)
     latency = column["latency_s"]
+    busy = wall if card.paid else max(wall, float(latency.sum()))
     p50, p95 = np.quantile(latency, [0.5, 0.95]) if len(latency) else (math.nan, math.nan)
     return {
         "judge": card.name,
@@ -48,7 +50,7 @@ def _row(card: JudgeCard, ledger: Ledger, sessions: list[tuple[float, int]]) -> 
         "valid": sum(status == "ok" for status, _ in answered),
         "errors": len(trials) - len(answered),
         "wall_s": wall if sessions else math.nan,
-        "judgments_per_s": given / wall if wall else math.nan,
+        "judgments_per_s": given / busy if sessions else math.nan,
         "latency_p50_s": p50,
         "latency_p95_s": p95,
         **{
