@@ -22,8 +22,8 @@ def usage_table(ledger: Ledger, cards: Sequence[JudgeCard]) -> pd.DataFrame:
     `errors`: attempts that got no answer; what they cost is in `usd`. `judgments_per_s`: answers
     over the wall time in which the judge worked, loading its model included; for a judge in this
     process no less than what its answers took when they were computed, since they may lie in a
-    cache. A recording has no speed. `usd_per_1000`: per 1,000 judgments of known cost, failed ones included;
-    `usd_per_1000_valid`: per 1,000 of them that hold a verdict.
+    cache. A recording has no speed. `usd_per_1000`: per 1,000 judgments of known cost, failed
+    ones included; `usd_per_1000_valid`: per 1,000 of them that hold a verdict.
     """
     sessions: dict[str, list[tuple[float, int]]] = {}
     for judge, _, wall, verdicts, _ in ledger.sessions():
