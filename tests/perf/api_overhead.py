@@ -5,7 +5,7 @@ A stub in its own process answers every call after 50 ms. At concurrency 64 it i
 judge, which also makes trials, renders the prompt, hands answers to another thread, parses them and
 commits them to a ledger. Prints one line of JSON; `ratio` is the median rate of (b) over (a).
 
-    python tests/perf/api_overhead.py [--calls 200] [--rounds 15]
+    python tests/perf/api_overhead.py [--calls 600] [--rounds 6]
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def ours(base: str, n: int) -> float:
 
 
 def measure(calls: int, rounds: int) -> dict[str, float | int]:
-    """Both in turn, many short rounds since a shared machine drifts; one first, uncounted."""
+    """Both in turn, several rounds since a shared machine drifts; one first, uncounted."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     stub = subprocess.Popen([sys.executable, __file__, "--serve", str(port)])
@@ -185,8 +185,8 @@ def _wait_for(port: int) -> None:
 def main() -> None:
     """Parse the command line, measure, print one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--calls", type=int, default=200)
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--calls", type=int, default=600)
+    parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--serve", type=int, metavar="PORT", help="be the stub, on this port")
     given = parser.parse_args()
     if given.serve:
