@@ -152,7 +152,7 @@ def fit(
 ) -> TrainedProbe:
     """Layer and strength by folds of prompts, then the direction from all `items`."""
     import numpy as np
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     hidden = HiddenStates(engine, context.cache)
     pairs = differences(items, hidden, recipe, context)
