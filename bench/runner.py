@@ -95,11 +95,11 @@ def carry_out(
         try:
             _check_budget(judge, limits, progress)
             _work(judge, pending, ledger, limits, progress, show)
+            done.update(trial.key for trial in pending)  # another judge may share its identity
         except JudgeStopped as stop:
             stops.append(f"judge {judge.card.name!r} was stopped: {stop}")
         finally:
             judge.close()
-        done.update(trial.key for trial in pending)
     return stops
 
 
@@ -203,6 +203,7 @@ def _look_at(
     """Stops a judge when going on would only waste time and money."""
     if verdict.status is Status.UNPARSED and len(samples) < SAMPLES:
         samples.append(repr(verdict.raw[-300:]))
+    # A recording costs nothing to read to its end, and has no prompt to mend.
     if progress.seen == FIRST_LOOK == progress.unparsed and judge.card.kind != "replay":
         shown = "\n  ".join(samples)
         raise JudgeStopped(

@@ -130,6 +130,17 @@ def test_strange_token_counts_lose_nothing(run) -> None:
     assert run.rows["j"] == ["ok"] * 60
 
 
+def test_what_a_stopped_judge_left_open_is_asked_of_its_twin(run) -> None:
+    """Two names for one identity share verdicts, and only verdicts."""
+    broken = Scripted(lambda t: failure(t, Status.ERROR, note="503"), "a")
+    twin = Scripted(good, "b")
+    twin.card = JudgeCard("b", "k", ("pairwise",), revision="a")
+    assert broken.card.identity == twin.card.identity
+    _, rows = run(broken, twin, limits=Limits(max_errors=5))
+    assert len(twin.asked) == 60
+    assert rows["a"] == rows["b"] == ["ok"] * 60
+
+
 def test_a_budget_needs_a_price(run) -> None:
     judge = Scripted(good, model="maker/new", paid=True)
     stops, _ = run(judge, limits=Limits(budget_usd=1))
