@@ -16,17 +16,15 @@ from numpy.typing import ArrayLike, NDArray
 from bench.stats.clusters import (
     Clusters,
     Floats,
-    bootstrap_sums,
     checked,
-    critical_value,
 )
 from bench.stats.estimate import Basis, Estimate
 from bench.stats.intervals import cluster_wilson
+from bench.stats.resample import percentile_interval, resampled_sums
 from bench.types import BenchError
 
 CHANCE_CEILING = "the ceiling cannot be told from chance"
 _MOST_VOTES = 10**6
-_WIDE_ENOUGH = 80  # clusters from which a percentile interval needs no widening
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +185,7 @@ def share_of_ceiling(
         lo, hi = _combined(own, best)
     else:
         note, se = "", float(shares[np.isfinite(shares)].std())
-        lo, hi = _percentile(shares, share, level, panel.groups)
+        lo, hi = percentile_interval(shares, share, level, panel.groups)
     if not math.isfinite(hi - lo):
         return basis.undefined("out_of_range", CHANCE_CEILING)
     return basis.estimate(share, (lo, hi), se=se, n_eff=own.n_eff, df=panel.groups.df, note=note)
@@ -201,28 +199,13 @@ def _resampled(panel: _Panel, judge: Floats, replicates: int, seed: int) -> Floa
         groups.sums(judge),
         groups.sums(panel.pair_agreement),
     ]
-    size, credit, agreement = bootstrap_sums(
+    size, credit, agreement = resampled_sums(
         np.stack(columns, axis=1), replicates=replicates, seed=seed
     ).T
     above = credit / size - 0.5
     room = np.nan_to_num(beta_ceiling(agreement / size) - 0.5, nan=0.0)
     lost = np.where(above == 0, 0.0, np.copysign(np.inf, above))
     return np.where(room > 0, above / np.where(room > 0, room, 1.0), lost)
-
-
-def _percentile(
-    draws: Floats, estimate: float, level: float, groups: Clusters
-) -> tuple[float, float]:
-    """Percentile interval; below 80 clusters its deviations are widened by
-    sqrt(G / (G - 1)) t(G_eff - 1) / z. Order statistics, so infinite draws do no harm."""
-    g = groups.n_clusters
-    tail = max(1, math.floor((1 - level) / 2 * (draws.size + 1)))
-    ordered = np.sort(draws)
-    lo, hi = float(ordered[tail - 1]), float(ordered[-tail])
-    if g < _WIDE_ENOUGH:
-        widen = math.sqrt(g / (g - 1)) * critical_value(level, groups.df) / critical_value(level)
-        lo, hi = estimate + (lo - estimate) * widen, estimate + (hi - estimate) * widen
-    return min(lo, estimate), max(hi, estimate)
 
 
 def _combined(judge: Estimate, best: Estimate) -> tuple[float, float]:

@@ -23,8 +23,6 @@ Ints = NDArray[np.int64]
 NO_VARIANCE = 1e-24
 """A variance of numbers in [-1, 1] below this is rounding noise."""
 
-_CHUNK_CELLS = 1 << 21  # 16 MiB of bootstrap weights at a time
-
 
 @dataclass(frozen=True, eq=False)
 class Clusters:
@@ -182,34 +180,3 @@ def pooled_deff(columns: Iterable[Floats], clusters: Clusters) -> float:
     found = [clustered_mean(column, clusters) for column in columns if column.size]
     known = [mean.deff for mean in found if not math.isnan(mean.se)]
     return math.fsum(known) / len(known) if known else 1.0
-
-
-def bootstrap_sums(statistics: Floats, *, replicates: int = 10_000, seed: int = 0) -> Floats:
-    """(G, k) sums per cluster -> (replicates, k) sums of clusters drawn with replacement.
-
-    Poisson(1) weights from G = 100 on (right for ratios of these sums), multinomial below. The
-    same arguments give the same bytes on every machine and number of threads: the statistics are
-    rounded to a binary grid on which all sums are exact in double precision.
-    """
-    rng = np.random.default_rng(seed)
-    g = statistics.shape[0]
-    largest = float(np.abs(statistics).sum(axis=0).max(initial=0.0))
-    # No weight reaches 2^7 and no total exceeds 2^45 grid steps: all sums stay below 2^53.
-    grid = 2.0 ** (45 - math.ceil(math.log2(largest))) if largest > 0 else 1.0
-    rounded = np.round(statistics * grid) / grid
-    chunk = max(1, min(256, _CHUNK_CELLS // max(g, 1)))
-    out = np.empty((replicates, statistics.shape[1]))
-    for start in range(0, replicates, chunk):
-        rows = min(chunk, replicates - start)
-        out[start : start + rows] = _weights(rng, rows, g) @ rounded
-    return out
-
-
-def _weights(rng: np.random.Generator, rows: int, g: int) -> Floats:
-    """(rows, G) bootstrap weights."""
-    if g < 100:
-        return rng.multinomial(g, np.full(g, 1 / g), size=rows).astype(np.float64)
-    # A 16-bit draw looked up in the Poisson(1) law: mean 1 and variance 1 to four digits.
-    law = np.cumsum([math.exp(-1) / math.factorial(k) for k in range(9)])
-    table = np.searchsorted(law, (np.arange(65536) + 0.5) / 65536).astype(np.float64)
-    return table[rng.integers(0, 65536, size=(rows, g), dtype=np.uint16)]

@@ -12,7 +12,8 @@ import pytest
 
 VECTORS = {
     v["id"]: v
-    for v in json.loads((Path(__file__).parent / "vectors" / "table.json").read_text("utf-8"))
+    for path in sorted((Path(__file__).parent / "vectors").glob("*.json"))
+    for v in json.loads(path.read_text("utf-8"))
 }
 
 

@@ -16,7 +16,7 @@ from bench.stats import (
     plug_in,
     share_of_ceiling,
 )
-from bench.stats.clusters import bootstrap_sums
+from bench.stats.resample import resampled_sums
 from bench.types import BenchError
 
 
@@ -177,7 +177,7 @@ def test_percentile_interval_is_widened_below_80_prompts(n_prompts):
     pairs = (first * (first - 1) + (votes - first) * (votes - first - 1)) / (votes * (votes - 1))
     per_prompt = [np.full(n_prompts, 3.0)]
     per_prompt += [x.reshape(n_prompts, 3).sum(axis=1) for x in (credit, pairs)]
-    n, judge, human = bootstrap_sums(np.stack(per_prompt, axis=1)).T
+    n, judge, human = resampled_sums(np.stack(per_prompt, axis=1)).T
     shares = (judge / n - 0.5) / (beta_ceiling(human / n) - 0.5)
     g = n_prompts
     widen = math.sqrt(g / (g - 1)) * t.ppf(0.975, g - 1) / norm.ppf(0.975) if g < 80 else 1

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.stats.clusters import Clusters, bootstrap_sums, critical_value, mean_variance
+from bench.stats.clusters import Clusters, critical_value, mean_variance
 from bench.types import BenchError
 
 
@@ -91,26 +91,3 @@ def test_doubling_prompts_halves_the_variance(pairs):
 
 def test_variance_of_one_cluster_is_unknown():
     assert math.isnan(mean_variance(np.array([0.0, 1.0]), Clusters.of([1, 1], 2)))
-
-
-@pytest.mark.parametrize("g", [30, 1000])
-def test_bootstrap_has_the_clustered_error(g):
-    rng = np.random.default_rng(3)
-    ids = np.repeat(np.arange(g), rng.integers(1, 6, g))
-    clusters = Clusters.of(ids, ids.size)
-    values = (rng.random(ids.size) < rng.random(g)[ids]).astype(float)
-    statistics = np.stack([clusters.sizes.astype(float), clusters.sums(values)], axis=1)
-    sums = bootstrap_sums(statistics)
-    se = np.std(sums[:, 1] / sums[:, 0])
-    cr0 = math.sqrt(mean_variance(values, clusters, small_sample=False))
-    assert se == pytest.approx(cr0, rel=0.04)
-    assert sums.tobytes() == bootstrap_sums(statistics).tobytes()
-    assert sums.tobytes() != bootstrap_sums(statistics, seed=1).tobytes()
-
-
-def test_bootstrap_sums_are_exact():
-    """Another way of summing (one column: another BLAS routine) gives the same bytes."""
-    statistics = np.random.default_rng(5).random((501, 3)) * [3, 1, 1]
-    together = bootstrap_sums(statistics, replicates=300)
-    alone = bootstrap_sums(np.ascontiguousarray(statistics[:, :1]), replicates=300)
-    assert together[:, 0].tobytes() == alone[:, 0].tobytes()
