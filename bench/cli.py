@@ -68,6 +68,31 @@ def report(run: Out) -> None:
 
 
 @app.command()
+def compare(
+    run: Out,
+    small: Annotated[str, typer.Option(help="Judges, joined by commas. [the trained ones]")] = "",
+    large: Annotated[str, typer.Option(help="Judges, joined by commas. [the prompted ones]")] = "",
+    margin: Annotated[float, typer.Option(help="Loss that does not matter, of 1.")] = 0.02,
+) -> None:
+    """Can the small judges replace the large ones? One verdict a task, with its domains."""
+    from rich.console import Console
+
+    from bench.ledger import Ledger
+    from reports.comparison import ask, show_answer
+    from reports.cost import cost_table, usd_per_1000
+    from reports.headline import headline_table
+    from reports.study import Study
+    from reports.terminal import WIDTH
+
+    with Ledger(run / "ledger.sqlite") as ledger:
+        study = Study.of(ledger)
+        usd = usd_per_1000(cost_table(ledger, study))
+    question = ask(study, small, large, margin)
+    console = Console(width=max(WIDTH, Console().width))
+    show_answer(headline_table(study, question, usd), question, console)
+
+
+@app.command()
 def check(run: Out) -> None:
     """Recompute the tables of a run and say whether they are what is stored."""
     from bench.ledger import Ledger
@@ -82,6 +107,20 @@ def check(run: Out) -> None:
             f"{', '.join(different)}. `smallclaims report {run}` writes them anew."
         )
     print(f"{run}: all tables are what the ledger gives")
+
+
+@app.command()
+def paper(
+    name: Annotated[str, typer.Argument(help="For example together.")],
+) -> None:
+    """Score published counts again, under other rules, with intervals."""
+    from rich.console import Console
+
+    from reports.published import paper as published
+    from reports.published import show_paper
+    from reports.terminal import WIDTH
+
+    show_paper(published(name), Console(width=max(WIDTH, Console().width)))
 
 
 @app.command()

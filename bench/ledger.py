@@ -249,29 +249,30 @@ class Ledger:
 
     def showings(self, judge: str) -> Iterator[tuple[Any, ...]]:
         """Every planned showing of one judge: (item index, order shown as "0,1", repeat, status,
-        utilities as JSON | None), in plan order. Without a verdict the status is "error" if it was
-        tried and "not_run" otherwise."""
+        utilities as JSON | None, confidence | None), in plan order. Without a verdict the status is
+        "error" if it was tried and "not_run" otherwise."""
         return self._db.execute(
             """SELECT t.item, t.shown, t.repeat, coalesce(v.status, (
                    SELECT 'error' FROM attempts a WHERE a.key = t.key LIMIT 1), 'not_run'),
-                   v.utilities
+                   v.utilities, v.confidence
                FROM trials t JOIN judges j ON j.id = t.judge LEFT JOIN verdicts v ON v.key = t.key
                WHERE j.name = ? ORDER BY t.rowid""",
             (judge,),
         )
 
-    def usage(self, judge: str) -> list[tuple[str, tuple[float | None, ...]]]:
-        """(status, usage fields) of every distinct planned trial of one judge that has been
-        answered, attempts included."""
+    def usage(self, judge: str) -> list[tuple[int, str, tuple[float | None, ...]]]:
+        """(item index, status, usage fields) of every distinct planned trial of one judge that has
+        been answered, attempts included. The item is the first that the trial belongs to."""
+        fields = ", ".join(_USAGE)
         rows = self._db.execute(
-            f"""WITH keys AS (SELECT DISTINCT t.key FROM trials t JOIN judges j ON j.id = t.judge
-                              WHERE j.name = ?)
-                SELECT status, {", ".join(_USAGE)} FROM verdicts WHERE key IN keys
+            f"""WITH keys AS (SELECT t.key, min(t.item) AS item FROM trials t
+                              JOIN judges j ON j.id = t.judge WHERE j.name = ? GROUP BY t.key)
+                SELECT item, status, {fields} FROM keys JOIN verdicts USING (key)
                 UNION ALL
-                SELECT status, {", ".join(_USAGE)} FROM attempts WHERE key IN keys""",
+                SELECT item, status, {fields} FROM keys JOIN attempts USING (key)""",
             (judge,),
         )
-        return [(status, tuple(rest)) for status, *rest in rows]
+        return [(item, status, tuple(rest)) for item, status, *rest in rows]
 
     def sessions(self) -> list[tuple[str, float, float, int, str | None]]:
         """(judge, started, wall seconds, verdicts, why it stopped early | None), oldest first."""

@@ -90,8 +90,8 @@ class Item:
     """One prompt with its candidate responses and what humans (or a program) said of them.
 
     `id`: unique in its task. `prompt`: at least one message. `responses`: 2 to 62.
-    `labels`: one entry per annotator, each with one utility per response; may be empty only in
-    the view that a judge gets. `meta`: small JSON values that no statistic depends on.
+    `labels`: one entry per annotator, each with one utility per response; none in the view that a
+    judge gets, and where nobody labelled: such an item has verdicts and no score. `meta`: small JSON values that no statistic depends on.
     """
 
     id: str
@@ -298,8 +298,9 @@ class JudgeCard:
     engine, dtype, temperature, ...). `parameters`: number of weights. `trained`: fitted for
     judging. `orders`: "first" when only the items' own order can be had (a recording of one
     order). `tasks`: the only tasks it can judge, None for all. `max_responses`: longest list it
-    can be shown. `paid`: each call costs
-    money. `usd_per_mtok`: list price of (input, cached input, output) million tokens.
+    can be shown. `families`: beginnings of the names of models that are its kin: its own family
+    and those that its training labels came from. `paid`: each call costs money. `usd_per_mtok`:
+    list price of (input, cached input, output) million tokens.
     """
 
     name: str
@@ -317,6 +318,7 @@ class JudgeCard:
     trained_on: tuple[str, ...] = ()
     tasks: tuple[str, ...] | None = None
     max_responses: int = MAX_RESPONSES
+    families: tuple[str, ...] = ()
     licence: str | None = None
     paid: bool = False
     usd_per_mtok: tuple[float, float, float] | None = None

@@ -40,10 +40,12 @@ WEIGHTS, ABOUT = "probe.safetensors", "probe.json"
 
 @dataclass(frozen=True)
 class Described:
-    """What a card says beside the settings. `licence`: of the base model's weights."""
+    """What a card says beside the settings. `licence`: of the base model's weights. `families`:
+    see JudgeCard."""
 
     description: str = "linear probe on mean hidden states"
     licence: str | None = None
+    families: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,7 @@ class ProbeJudge(Judge):
             parameters=engine.parameters,
             trained=True,
             trained_on=tuple(about["tasks"]),
+            families=described.families,
             licence=described.licence,
         )
 

@@ -34,9 +34,10 @@ BATCH = 256  # trials handed to a choice engine at a time, which sorts them by l
 
 @dataclass(frozen=True)
 class ApiSettings:
-    """Options of ``litellm:MODEL``; the last three change no verdict and are no part of the
+    """Options of ``litellm:MODEL``; the last four change no verdict and are no part of the
     identity. `timeout`: seconds for one call. `concurrency`: calls in flight at most.
-    `usd_per_mtok`: price of input, cached input and output, for a model without a list price."""
+    `usd_per_mtok`: price of input, cached input and output, for a model without a list price.
+    `families`: see JudgeCard."""
 
     prompt: str = "choice"
     temperature: float | None = 0.0
@@ -46,6 +47,7 @@ class ApiSettings:
     timeout: float = 120.0
     concurrency: int = 16
     usd_per_mtok: tuple[float, ...] | None = None
+    families: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         price = self.usd_per_mtok
@@ -58,12 +60,13 @@ class ApiSettings:
 
 @dataclass(frozen=True)
 class LocalSettings:
-    """Options of ``transformers:MODEL``. `dtype`: of the weights. The other two describe the model
-    on a card."""
+    """Options of ``transformers:MODEL``. `dtype`: of the weights. The other three describe the
+    model on a card."""
 
     prompt: str = "choice-letter"
     dtype: str = "float32"
     licence: str | None = None
+    families: tuple[str, ...] = ()
     description: str | None = None
 
 
@@ -83,7 +86,8 @@ def litellm(spec: Spec, context: Context) -> Judge:
     )
     card = _card(spec, prompt, model, {"engine": "litellm", **asdict(sampling)})
     price = cast(tuple[float, float, float] | None, settings.usd_per_mtok)
-    return PromptedJudge(replace(card, paid=True, usd_per_mtok=price), prompt, engine)
+    card = replace(card, paid=True, usd_per_mtok=price, families=settings.families)
+    return PromptedJudge(card, prompt, engine)
 
 
 def transformers(spec: Spec, context: Context) -> Judge:
@@ -104,6 +108,7 @@ def transformers(spec: Spec, context: Context) -> Judge:
         revision=engine.revision,
         parameters=engine.parameters,
         licence=settings.licence,
+        families=settings.families,
         description=settings.description or card.description,
     )
     return PromptedJudge(card, prompt, engine)

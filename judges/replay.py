@@ -45,13 +45,15 @@ _ORDERS: Mapping[str, Order] = {"ab": (0, 1), "ba": (1, 0), "point": POINT}
 class Replay:
     """Settings. `model`: the judge that was recorded. `parameters`: number of its weights.
     `trained`: fitted for judging. `licence`: of its weights. `tasks`: the only tasks that the
-    recording is about (a card says so; ``TASK/SOURCE`` implies it). `description`: one line."""
+    recording is about (a card says so; ``TASK/SOURCE`` implies it). `families`: see JudgeCard.
+    `description`: one line."""
 
     model: str | None = None
     parameters: int | None = None
     trained: bool = False
     licence: str | None = None
     tasks: tuple[str, ...] | None = None
+    families: tuple[str, ...] = ()
     description: str = "recorded verdicts"
 
 
@@ -134,6 +136,7 @@ def make(spec: Spec, context: Context) -> Judge:
         parameters=settings.parameters,
         trained=settings.trained,
         tasks=(task,) if task else settings.tasks,
+        families=settings.families,
         licence=settings.licence,
     )
     return ReplayJudge(card, recording)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,10 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
+Shown = tuple[tuple[int, ...], list[float]]
 LOST = ("error", "not_run")  # no answer from the infrastructure: no outcome, the run incomplete
+FAILURES = ("unparsed", "refused", "truncated", *LOST)
+STATUSES = ("ok", *FAILURES)
 
 
 class ItemTable:
@@ -29,8 +33,9 @@ class ItemTable:
     `cluster`: (items,) integer code of the prompt. `n_responses`: (items,). Votes are labels,
     flattened: `vote_item`, `vote_top` (bit masks), `vote_decides` (not a tie between all).
     `pair_votes`, `pair_votes_first`: (items,) deciding votes on a pair, and those for response 0.
-    `decided`: (items,) has a deciding vote. `chance`, `best_credit`: (items,) credit of a random
-    response, and of the one that most deciding votes have on top.
+    `preference`: (items,) how far annotators prefer response 0 of a pair, ties 1/2; NaN without.
+    `labelled`, `decided`: (items,) has a vote, has a deciding one. `chance`, `best_credit`:
+    (items,) credit of a random response, and of the one that most deciding votes have on top.
     """
 
     def __init__(self, items: Sequence[Item]) -> None:
@@ -48,6 +53,7 @@ class ItemTable:
         self.vote_annotator = [v.annotator for _, v in votes]
         self.vote_decides: Bools = self.vote_top != (1 << self.n_responses[self.vote_item]) - 1
         self.pairs: Bools = self.n_responses == 2
+        self.labelled: Bools = np.bincount(self.vote_item, minlength=len(items)) > 0
         self.decided: Bools = self.per_item(self.vote_decides.astype(float), self.vote_decides) > 0
         self.best_credit = self._best_credit()
         share = np.bitwise_count(self.vote_top) / self.n_responses[self.vote_item]
@@ -57,6 +63,8 @@ class ItemTable:
         n = len(items)
         self.pair_votes: Ints = np.bincount(self.vote_item[decisive], minlength=n)
         self.pair_votes_first: Ints = np.bincount(self.vote_item[for_first], minlength=n)
+        towards_first = np.where(self.vote_decides, (self.vote_top == 1).astype(float), 0.5)
+        self.preference = self.per_item(towards_first, self.pairs[self.vote_item])
 
     def _best_credit(self) -> Floats:
         """(items,) the most that one response earns, averaged over the deciding votes."""
@@ -83,7 +91,7 @@ class Block:
 
     `item`, `repeat`: (rows,). `top`: (rows, orders) bit masks. `failed`, `lost`: (rows, orders), no
     verdict from the judge, no answer at all. `slot`: (rows, orders) item index shown first; -1:
-    pointwise.
+    pointwise. `confidence`: (rows, orders) of the verdict, NaN where the judge gave none.
     """
 
     item: Ints
@@ -92,6 +100,7 @@ class Block:
     failed: Bools
     lost: Bools
     slot: Ints
+    confidence: Floats
 
     @property
     def whole(self) -> Bools:
@@ -101,12 +110,15 @@ class Block:
 
 @dataclass(frozen=True)
 class Readings:
-    """One judge's showings. `statuses`: (item, status) -> number of showings."""
+    """One judge's showings. `statuses`: (items, STATUSES) number of showings. `lists`: item index
+    -> order and utilities of each of its showings, for items of three and more responses; the
+    utilities in item order, NaN where there is none; no order for a pointwise judge."""
 
     judge: str
     table: ItemTable
     blocks: tuple[Block, ...]
-    statuses: Counter[tuple[int, str]]
+    statuses: Ints
+    lists: Mapping[int, list[Shown]]
 
     def scores(self, rule: Rule, policy: Policy = "wrong") -> Floats:
         """(items,) outcome of each item: mean over repeats and over the item's deciding votes of
@@ -163,28 +175,46 @@ class Readings:
             codes.append(_code(block.top[row, order]))
         return _joined(items), _joined(codes)
 
-    def flips(self) -> tuple[Ints, Floats]:
-        """Pairs with a verdict in both orders: (item index, 1 if the two verdicts differ)."""
-        items, flips = [], []
-        for block in self.blocks:
-            if block.top.shape[1] == 2:
-                valid = ~(block.failed | block.lost).any(axis=1) & self.table.pairs[block.item]
-                items.append(block.item[valid])
-                flips.append(block.top[valid, 0] != block.top[valid, 1])
-        return _joined(items), _joined(flips).astype(float)
+    def preferences(self) -> Floats:
+        """(items,) how far the judge prefers response 0 of a pair, from 0 to 1: the mean over its
+        valid showings, ties 1/2; NaN where there is none."""
+        items, codes = self.pair_verdicts()
+        n = len(self.table.items)
+        shown = np.bincount(items, minlength=n)
+        total = np.bincount(items, (codes + 1) / 2, n)
+        return np.where(shown > 0, total / np.maximum(shown, 1), np.nan)
 
-    def first_slot(self) -> tuple[Ints, Floats]:
-        """Valid showings of pairs in both orders: (item index, 1 if what was shown first was
-        picked, 1/2 for a tie). One order alone cannot tell position from quality."""
-        items, picks = [], []
+    def in_slots(self) -> tuple[Ints, Floats, Floats]:
+        """Pairs that were shown in both orders and answered: (item index, verdict when response 0
+        was shown first, verdict when response 1 was), +1 what was shown first | 0 tie | -1 what
+        was shown second, NaN where that order gave no verdict. One order alone cannot tell
+        position from quality."""
+        items, orders = [], []
         for block in self.blocks:
             if block.top.shape[1] == 2:
-                rows = ~(block.failed | block.lost).any(axis=1) & self.table.pairs[block.item]
-                first = np.int64(1) << block.slot[rows]
-                has = (block.top[rows] & first) > 0
-                picks.append((has / np.bitwise_count(block.top[rows])).ravel())
-                items.append(np.repeat(block.item[rows], 2))
-        return _joined(items), _joined(picks).astype(float)
+                rows = block.whole & self.table.pairs[block.item]
+                by_item = np.where(block.failed[rows], np.nan, _code(block.top[rows]))
+                by_slot = np.where(block.slot[rows] == 0, by_item, -by_item)
+                first = np.argmin(block.slot[rows], axis=1)[:, None]  # the order that shows 0 first
+                both = np.take_along_axis(by_slot, np.hstack([first, 1 - first]), axis=1)
+                items.append(block.item[rows])
+                orders.append(both)
+        both = np.concatenate(orders) if orders else np.zeros((0, 2))
+        return _joined(items), both[:, 0], both[:, 1]
+
+    def probabilities(self) -> tuple[Ints, Floats]:
+        """Pairs with verdicts and confidences in every order shown: (item index, the judge's
+        probability that response 0 is the better one, averaged over the orders)."""
+        items, means = [], []
+        for block in self.blocks:
+            code = _code(block.top)
+            usable = ~(block.failed | block.lost) & ~np.isnan(block.confidence)
+            p = np.where(code > 0, block.confidence, 1 - block.confidence)
+            p = np.where(code == 0, 0.5, p)
+            rows = usable.all(axis=1) & self.table.pairs[block.item]
+            items.append(block.item[rows])
+            means.append(p[rows].mean(axis=1))
+        return _joined(items), _joined(means).astype(float)
 
 
 def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
@@ -200,42 +230,63 @@ def _code(top: Ints) -> Ints:
 def read(ledger: Ledger, judge: str, table: ItemTable) -> Readings:
     """One judge's readings from a ledger."""
     rows: dict[int, list[tuple[int, int, list[Cell]]]] = defaultdict(list)
-    statuses: Counter[tuple[int, str]] = Counter()
+    statuses: Ints = np.zeros((len(table.items), len(STATUSES)), np.int64)
+    lists: dict[int, list[Shown]] = defaultdict(list)
+    column = {status: n for n, status in enumerate(STATUSES)}
     for item, showings in itertools.groupby(ledger.showings(judge), key=lambda row: row[0]):
         repeats: dict[int, list[Showing]] = defaultdict(list)
-        for _, shown, repeat, status, utilities in showings:
-            statuses[item, status] += 1
-            repeats[repeat].append((shown, status, json.loads(utilities) if utilities else None))
+        for _, shown, repeat, status, utilities, confidence in showings:
+            statuses[item, column[status]] += 1
+            given = json.loads(utilities) if utilities else None
+            repeats[repeat].append((shown, status, given, confidence))
         for repeat, of_repeat in repeats.items():
             cells = _cells(of_repeat)
             rows[len(cells)].append((item, repeat, cells))
+            if table.n_responses[item] > 2:
+                lists[item] += _lists(of_repeat, int(table.n_responses[item]))
     blocks = []
     for _, group in sorted(rows.items()):
         items: Ints = np.array([item for item, _, _ in group], np.int64)
         of: Ints = np.array([repeat for _, repeat, _ in group], np.int64)
-        grid: Ints = np.array([cells for _, _, cells in group], np.int64)
+        grid: Ints = np.array([[cell[:4] for cell in cells] for _, _, cells in group], np.int64)
         top, failed, lost, slot = (grid[:, :, k] for k in range(4))
-        blocks.append(Block(items, of, top, failed.astype(bool), lost.astype(bool), slot))
-    return Readings(judge, table, tuple(blocks), statuses)
+        sure = np.array([[cell[4] for cell in cells] for _, _, cells in group], np.float64)
+        blocks.append(Block(items, of, top, failed.astype(bool), lost.astype(bool), slot, sure))
+    return Readings(judge, table, tuple(blocks), statuses, lists)
 
 
-Showing = tuple[str, str, list[float] | None]  # order as "0,1", status, utilities
-Cell = tuple[int, bool, bool, int]  # top set, failed, lost, item index shown first
+Showing = tuple[str, str, list[float] | None, float | None]  # order "0,1", status, utilities, ...
+Cell = tuple[int, bool, bool, int, float]  # top set, failed, lost, shown first, confidence
 
 
 def _cells(showings: list[Showing]) -> list[Cell]:
     """One cell per order of one item."""
     if "," in showings[0][0]:
         return [
-            (top_set(u) if u else 0, _failed(status), status in LOST, int(shown.partition(",")[0]))
-            for shown, status, u in showings
+            (
+                top_set(u) if u else 0,
+                _failed(status),
+                status in LOST,
+                int(shown.partition(",")[0]),
+                math.nan if confidence is None else confidence,
+            )
+            for shown, status, u, confidence in showings
         ]
     # Pointwise: the responses' own utilities side by side are the item's one showing.
-    statuses = [status for _, status, _ in showings]
+    statuses = [showing[1] for showing in showings]
     lost = any(status in LOST for status in statuses)
     failed = any(map(_failed, statuses)) and not lost
-    top = 0 if lost or failed else top_set([u[0] for _, _, u in showings if u])
-    return [(top, failed, lost, -1)]
+    top = 0 if lost or failed else top_set([u[0] for _, _, u, _ in showings if u])
+    return [(top, failed, lost, -1, math.nan)]
+
+
+def _lists(showings: list[Showing], n: int) -> list[Shown]:
+    """The showings of one repeat of an item of n responses; a pointwise judge's side by side."""
+    if "," in showings[0][0]:
+        return [
+            (tuple(map(int, shown.split(","))), u or [math.nan] * n) for shown, _, u, _ in showings
+        ]
+    return [((), [u[0] if u else math.nan for _, _, u, _ in showings])]
 
 
 def _failed(status: str) -> bool:

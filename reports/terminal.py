@@ -13,8 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from reports.readings import LOST
-from reports.tables import FAILURES
+from reports.headline import sentence
+from reports.readings import FAILURES, LOST
 
 WIDTH = 150  # columns at least: a line that the terminal wraps loses nothing, a cut one does
 DOMAINS_ACROSS = 8  # more columns than this are read in the files
@@ -28,24 +28,29 @@ LEGEND = (
 
 
 def show(tables: Mapping[str, pd.DataFrame], console: Console) -> None:
-    """Print scores, behaviour, groups and paired differences of every task."""
-    results, labels, pairs, usage = (tables[n] for n in ("results", "labels", "pairs", "usage"))
-    for task in labels.task.unique():
-        mine = results[results.task == task]
-        overall = mine[mine.scope == "overall"].sort_values("mean", ascending=False, kind="stable")
-        of_task = labels[labels.task == task]
+    """Print the verdict, scores, behaviour, domains and paired differences of every task."""
+    whole = tables["leaderboard"][tables["leaderboard"].scope == "overall"]
+    for task in tables["data"].task.unique():
+        mine = {name: t[t.task == task] for name, t in tables.items() if "task" in t}
+        overall = whole[whole.task == task].sort_values("mean", ascending=False, kind="stable")
+        about = mine["data"]
         console.print()
-        console.print(_headline(str(task), of_task[of_task.scope == "overall"].iloc[0]))
+        console.print(_about(str(task), about[about.scope == "overall"].iloc[0]))
+        if len(mine["headline"]):
+            verdict = sentence(mine["headline"].iloc[0].to_dict())
+            console.print(verdict, style="bold", markup=False, highlight=False)
         _scores(overall, console)
-        _behaviour(overall, usage, console)
-        _groups(mine, list(overall.judge), of_task, console)
-        _differences(pairs[(pairs.task == task) & (pairs.scope == "overall")], overall, console)
-    _warnings(results, console)
+        _behaviour(overall, mine["position"], tables["cost"], console)
+        _groups(mine["domains"], list(overall.judge), about, console)
+        _differences(mine["pairs"], overall, console)
+    _warnings(whole, console)
 
 
-def _headline(task: str, about: pd.Series[Any]) -> Text:
+def _about(task: str, about: pd.Series[Any]) -> Text:
     text = Text(f"{task}: {about.n_items:,} items, {about.n_prompts:,} prompts", style="bold")
     plain = f"; chance {_number(about.chance)}"
+    if about.n_unlabelled:
+        plain += f"; {about.n_unlabelled:,} items have no label, and no score"
     if about.n_undecided_items:
         plain += f"; {about.n_undecided_items:,} items undecided by their annotators are left out"
     if not math.isnan(about.human_agreement):
@@ -75,19 +80,22 @@ def _scores(overall: pd.DataFrame, console: Console) -> None:
     console.print(LEGEND, style="dim")
 
 
-def _behaviour(overall: pd.DataFrame, usage: pd.DataFrame, console: Console) -> None:
+def _behaviour(
+    overall: pd.DataFrame, position: pd.DataFrame, cost: pd.DataFrame, console: Console
+) -> None:
     """Position, failures, cost and speed of each judge."""
     table = _table(
         "judge", "flips", "first slot", "failed", "if wrong–right", "tokens", "$/1k", "per s"
     )
-    by_judge = usage.set_index("judge")
+    by_judge = cost.set_index("judge")
+    pooled = {row["judge"]: row for row in position.to_dict("records") if row["scope"] == "pooled"}
     for row in overall.to_dict("records"):
-        spent = by_judge.loc[row["judge"]]
+        spent, swaps = by_judge.loc[row["judge"]], pooled.get(row["judge"])
         tokens = spent[["prompt_tokens_per_judgment", "completion_tokens_per_judgment"]]
         table.add_row(
             escape(row["judge"]),
-            _interval(row, "flip_rate"),
-            _interval(row, "first_slot"),
+            _interval(swaps, "flip_rate") if swaps else "n/a",
+            _interval(swaps, "first_slot") if swaps else "n/a",
             _failures(row),
             f"{_number(row['mean_if_failures_wrong'])}–{_number(row['mean_if_failures_right'])}",
             "–" if tokens.isna().all() else f"{tokens.sum():,.0f}",
@@ -105,14 +113,14 @@ def _behaviour(overall: pd.DataFrame, usage: pd.DataFrame, console: Console) -> 
     )
 
 
-def _groups(mine: pd.DataFrame, judges: list[str], labels: pd.DataFrame, console: Console) -> None:
+def _groups(domains: pd.DataFrame, judges: list[str], data: pd.DataFrame, console: Console) -> None:
     """Mean credit by domain, or by subset where there is one domain."""
     for scope in ("domain", "subset"):
-        part = mine[mine.scope == scope]
+        part = domains[domains.scope == scope]
         names = list(dict.fromkeys(part.group))
         if not 2 <= len(names) <= DOMAINS_ACROSS:
             continue
-        sizes = labels[labels.scope == scope].set_index("group").n_items
+        sizes = data[data.scope == scope].set_index("group").n_items
         heads = [escape(f"{name}\n({sizes[name]:,})") for name in names]
         table = _table("judge", *heads, title=f"mean by {scope} (items)")
         cell = {(row["judge"], row["group"]): row for row in part.to_dict("records")}
@@ -125,6 +133,7 @@ def _groups(mine: pd.DataFrame, judges: list[str], labels: pd.DataFrame, console
 
 
 def _differences(pairs: pd.DataFrame, overall: pd.DataFrame, console: Console) -> None:
+    pairs = pairs[(pairs.scope == "overall") & (pairs.why != "")]
     if pairs.empty:
         return
     title = "paired differences of mean, on the same items"
@@ -133,7 +142,8 @@ def _differences(pairs: pd.DataFrame, overall: pd.DataFrame, console: Console) -
     for row in pairs.to_dict("records"):
         interval = "–"
         if not math.isnan(row["difference"]):
-            interval = f"{row['difference']:+.3f} [{row['lo']:+.3f}, {row['hi']:+.3f}]"
+            ends = f"{row['difference_lo']:+.3f}, {row['difference_hi']:+.3f}"
+            interval = f"{row['difference']:+.3f} [{ends}]"
         table.add_row(
             f"{escape(row['judge'])} ({nature[row['judge']]})",
             f"{escape(row['against'])} ({nature[row['against']]})",
@@ -146,8 +156,8 @@ def _differences(pairs: pd.DataFrame, overall: pd.DataFrame, console: Console) -
     console.print(table)
 
 
-def _warnings(results: pd.DataFrame, console: Console) -> None:
-    for row in results[results.scope == "overall"].to_dict("records"):
+def _warnings(overall: pd.DataFrame, console: Console) -> None:
+    for row in overall.to_dict("records"):
         missing = sum(row[status] for status in LOST)
         if missing > INCOMPLETE:
             console.print(

@@ -11,6 +11,7 @@ from bench.stats.ceiling import (
 from bench.stats.clusters import Clusters, pooled_deff
 from bench.stats.combine import failure_bounds, macro
 from bench.stats.estimate import Basis, Estimate, Soundness
+from bench.stats.intracluster import intracluster_correlation
 from bench.stats.intervals import cluster_wilson, wilson
 from bench.stats.kappa import cohen_kappa, symmetrised_kappa
 from bench.stats.paired import cluster_bonett_price
@@ -27,6 +28,7 @@ __all__ = [
     "cohen_kappa",
     "failure_bounds",
     "human_agreement",
+    "intracluster_correlation",
     "leave_one_out",
     "macro",
     "plug_in",

@@ -2,13 +2,15 @@
 
 In a frame where the right answer always has the same name (chosen/rejected) plain kappa is 0 at any
 accuracy. Which response is called 0 and which 1 is arbitrary, so the headline is the kappa of the
-table averaged with its mirror image, where every chance-corrected coefficient is the same.
+table averaged with its mirror image, where every chance-corrected coefficient is the same as long
+as nobody ties.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,50 +28,60 @@ from bench.stats.estimate import Basis, Estimate
 from bench.stats.intervals import cluster_wilson
 from bench.types import BenchError
 
+_ROUNDING = 1e-12
+
 
 @dataclass(frozen=True, eq=False)
-class Kappa:
-    """Kappa of a table of shares. `value`: NaN when both sides are constant. `constant`: one side
-    is, and then kappa is 0 whatever the other says. `chance`: agreement by chance. `influence`:
-    (q, q), n times what one row in a cell adds to kappa; its mean over the rows is 0."""
+class Coefficient:
+    """(po - pe) / (1 - pe) of a table of shares, po and pe the agreement observed and by chance.
+
+    `value`: NaN where pe is 1. `constant`: one side is, and the coefficient is 0 whatever the
+    other says. `weights`: (q, q) credit of each cell, 1 on the diagonal. `influence`: (q, q), n
+    times what one row in a cell adds to the value; its mean over the rows is 0.
+    """
 
     value: float
     constant: bool
     chance: float
+    weights: Floats
     influence: Floats
 
 
-def kappa_of_table(shares: Floats) -> Kappa:
-    """Cohen 1960 with its influence function, whose independent-rows variance is that of Fleiss,
-    Cohen & Everitt 1969. `shares`: (q, q) judge by human, sum 1."""
+def coefficient(
+    shares: Floats, weights: Floats, chance: float, slope: Floats, *, constant: bool = False
+) -> Coefficient:
+    """`shares`: (q, q) judge by human, sum 1. `slope`: (q, q), n times what one row in a cell adds
+    to the agreement by chance."""
+    if 1 - chance < _ROUNDING:
+        return Coefficient(math.nan, constant, chance, weights, np.zeros_like(shares))
+    observed = float(np.sum(weights * shares))
+    value = 0.0 if constant else (observed - chance) / (1 - chance)
+    influence = (weights - observed - (1 - value) * slope) / (1 - chance)
+    return Coefficient(value, constant, chance, weights, influence)
+
+
+def kappa_of_table(shares: Floats, weights: Floats | None = None) -> Coefficient:
+    """Cohen 1960, with `weights` Cohen 1968, and its influence function, whose independent-rows
+    variance is that of Fleiss, Cohen & Everitt 1969. `shares`: (q, q) judge by human, sum 1."""
+    credit = np.eye(len(shares)) if weights is None else weights
     judge, human = shares.sum(axis=1), shares.sum(axis=0)
-    chance = float(judge @ human)
-    slope = human[:, None] + judge[None, :] - 2 * chance
+    chance = float(judge @ credit @ human)
+    slope = (credit @ human)[:, None] + (judge @ credit)[None, :] - 2 * chance
     constant = np.count_nonzero(judge) == 1 or np.count_nonzero(human) == 1
-    return _kappa(shares, chance, slope, constant)
+    return coefficient(shares, credit, chance, slope, constant=constant)
 
 
-def symmetrised_kappa_of_table(shares: Floats) -> Kappa:
-    """Kappa of the table averaged with its mirror image. `shares`: (3, 3) judge by human, sum 1,
-    with the tie in the middle. With tie rates t: pe = t_h t_j + (1 - t_h)(1 - t_j) / 2, and
-    without ties kappa = 2 po - 1."""
-    t_judge, t_human = float(shares[1].sum()), float(shares[:, 1].sum())
-    chance = t_human * t_judge + (1 - t_human) * (1 - t_judge) / 2
-    tie = np.array([0.0, 1.0, 0.0])
-    by_judge = (tie - t_judge) * (3 * t_human - 1) / 2
-    by_human = (tie - t_human) * (3 * t_judge - 1) / 2
-    constant = not (shares[[0, 2]].any() and shares[:, [0, 2]].any())
-    return _kappa(shares, chance, by_judge[:, None] + by_human[None, :], constant)
+def mirrored(of: Callable[[Floats], Coefficient], shares: Floats) -> Coefficient:
+    """A coefficient of the table averaged with its mirror image, category c against q - 1 - c."""
+    whole = of((shares + shares[::-1, ::-1]) / 2)
+    # A row puts half its weight in its cell and half in the mirror image of that cell.
+    return replace(whole, influence=(whole.influence + whole.influence[::-1, ::-1]) / 2)
 
 
-def _kappa(shares: Floats, chance: float, slope: Floats, constant: bool) -> Kappa:
-    """`slope`: (q, q), n times what one row in a cell adds to the chance agreement."""
-    if 1 - chance < 1e-12:
-        return Kappa(math.nan, constant, chance, np.zeros_like(shares))
-    observed = float(np.trace(shares))
-    kappa = 0.0 if constant else (observed - chance) / (1 - chance)
-    influence = (np.eye(len(shares)) - observed - (1 - kappa) * slope) / (1 - chance)
-    return Kappa(kappa, constant, chance, influence)
+def symmetrised_kappa_of_table(shares: Floats) -> Coefficient:
+    """`shares`: (3, 3) judge by human, sum 1, with the tie in the middle. With tie rates t:
+    pe = t_h t_j + (1 - t_h)(1 - t_j) / 2, and without ties kappa = 2 po - 1."""
+    return mirrored(kappa_of_table, shares)
 
 
 def cohen_kappa(
@@ -87,11 +99,9 @@ def cohen_kappa(
     them rows count as independent and the critical value is normal. Interval, undefined cases
     and errors as in `symmetrised_kappa`.
     """
-    if n_categories < 2:
-        raise BenchError(f"{n_categories} categories; at least 2 expected")
-    cells = _cells(judge, human, 0, n_categories)
-    shares = _shares(cells, n_categories)
-    return _estimate("Cohen kappa", kappa_of_table(shares), cells, clusters, level, missing)
+    cells = table_cells(judge, human, 0, n_categories)
+    kappa = kappa_of_table(table_shares(cells, n_categories))
+    return coefficient_estimate("Cohen kappa", kappa, cells, clusters, level, missing)
 
 
 def symmetrised_kappa(
@@ -116,13 +126,15 @@ def symmetrised_kappa(
     ties: 0, degenerate, no interval. One cluster: no interval. Raises BenchError for a value that
     is none of the categories, with its position.
     """
-    cells = _cells(judge, human, -1, 3)
-    kappa = symmetrised_kappa_of_table(_shares(cells, 3))
-    return _estimate("symmetrised kappa", kappa, cells, clusters, level, missing)
+    cells = table_cells(judge, human, -1, 3)
+    kappa = symmetrised_kappa_of_table(table_shares(cells, 3))
+    return coefficient_estimate("symmetrised kappa", kappa, cells, clusters, level, missing)
 
 
-def _cells(judge: ArrayLike, human: ArrayLike, low: int, q: int) -> Ints:
-    """Two (n,) lists of categories from `low` on -> (n,) cells judge * q + human."""
+def table_cells(judge: ArrayLike, human: ArrayLike, low: int, q: int) -> Ints:
+    """Two (n,) lists of categories from `low` on -> (n,) cells judge * q + human, from 0 on."""
+    if q < 2:
+        raise BenchError(f"{q} categories; at least 2 expected")
     sides = []
     for name, values in (("judge", judge), ("human", human)):
         numbers = checked(values, low, low + q - 1, name)
@@ -141,19 +153,28 @@ def _cells(judge: ArrayLike, human: ArrayLike, low: int, q: int) -> Ints:
     return sides[0] * q + sides[1]
 
 
-def _shares(cells: Ints, q: int) -> Floats:
+def table_shares(cells: Ints, q: int) -> Floats:
+    """(n,) cells -> (q, q) shares, judge by human."""
     counts = np.bincount(cells, minlength=q * q).reshape(q, q)
     return counts / max(1, cells.size)
 
 
-def _estimate(
+def fisher_interval(value: float, se: float, critical: float) -> tuple[float, float]:
+    """`value` +- `critical` errors on the scale atanh, for a value within (-1, 1)."""
+    centre, half = math.atanh(value), critical * se / (1 - value**2)
+    return math.tanh(centre - half), math.tanh(centre + half)
+
+
+def coefficient_estimate(
     method: str,
-    kappa: Kappa,
+    found: Coefficient,
     cells: Ints,
     clusters: Clusters | ArrayLike | None,
     level: float,
     missing: int,
 ) -> Estimate:
+    """The coefficient of a table and the (n,) cells that it was made of, with its interval as in
+    `symmetrised_kappa`; without `clusters` rows are independent."""
     n = cells.size
     independent = clusters is None
     groups = Clusters.of(np.arange(n) if clusters is None else clusters, n)
@@ -162,40 +183,39 @@ def _estimate(
     critical = critical_value(level, df)
     if n < 2:
         return basis.undefined("insufficient", "fewer than two rows")
-    if math.isnan(kappa.value):
-        return basis.undefined("degenerate", "one category only: kappa does not exist")
-    if kappa.constant:
-        note = "one side is constant: kappa is 0 whatever the other says"
-        return basis.undefined("degenerate", note, kappa.value)
+    if math.isnan(found.value):
+        return basis.undefined("degenerate", "one category only: chance alone agrees always")
+    if found.constant:
+        note = "one side is constant: the coefficient is 0 whatever the other says"
+        return basis.undefined("degenerate", note, found.value)
     if groups.n_clusters == 1:
-        return basis.undefined("one_cluster", "one prompt: its error is unknown", kappa.value)
-    influence = kappa.influence.ravel()[cells]
+        return basis.undefined("one_cluster", "one prompt: its error is unknown", found.value)
+    influence = found.influence.ravel()[cells]
     plain = float(np.mean(influence**2)) / n
     variance = plain if independent else mean_variance(influence, groups)
-    if 1 - abs(kappa.value) < 1e-12 or variance < NO_VARIANCE:
-        return _from_agreement(basis, kappa, cells, groups)
+    if 1 - abs(found.value) < _ROUNDING or variance < NO_VARIANCE:
+        return _from_agreement(basis, found, cells, groups)
     se = math.sqrt(variance)
-    half = critical * se / (1 - kappa.value**2)
-    centre = math.atanh(kappa.value)
     return basis.estimate(
-        kappa.value,
-        (math.tanh(centre - half), math.tanh(centre + half)),
+        found.value,
+        fisher_interval(found.value, se, critical),
         se=se,
         n_eff=n / max(1.0, variance / plain),
         df=df,
     )
 
 
-def _from_agreement(basis: Basis, kappa: Kappa, cells: Ints, groups: Clusters) -> Estimate:
-    """The interval of the observed agreement po, mapped to kappa: with 2 po - 1 at kappa 1 and -1,
-    else with the chance agreement that was observed."""
-    q = len(kappa.influence)
-    agreement = cluster_wilson(cells // q == cells % q, groups, level=basis.level)
-    chance = 0.5 if 1 - abs(kappa.value) < 1e-12 else kappa.chance
+def _from_agreement(basis: Basis, found: Coefficient, cells: Ints, groups: Clusters) -> Estimate:
+    """The interval of the observed agreement po, mapped to the coefficient: at 1 and -1 with the
+    agreement by chance of equally frequent categories (2 po - 1 for two), else with the one that
+    was observed."""
+    agreement = cluster_wilson(found.weights.ravel()[cells], groups, level=basis.level)
+    extreme = 1 - abs(found.value) < _ROUNDING
+    chance = max(0.5, float(found.weights.mean())) if extreme else found.chance
     lo, hi = ((po - chance) / (1 - chance) for po in (agreement.lo, agreement.hi))
     return basis.estimate(
-        kappa.value,
-        (max(-1.0, min(lo, kappa.value)), min(1.0, max(hi, kappa.value))),
+        found.value,
+        (max(min(-1.0, found.value), min(lo, found.value)), min(1.0, max(hi, found.value))),
         se=math.nan,
         n_eff=agreement.n_eff,
         df=agreement.df,

@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bench.stats.clusters import Clusters, checked, clustered_mean, critical_value
+from bench.stats.clusters import Clusters, Floats, Mean, checked, clustered_mean, critical_value
 from bench.stats.estimate import Basis, Estimate
 from bench.stats.intervals import NO_ERROR
+
+
+@dataclass(frozen=True, slots=True)
+class Shrunk:
+    """`mean`: of the differences. `centre`, `variance`: of Bonett and Price's interval, whose half
+    width is critical value times the root of `variance`, which is never 0."""
+
+    mean: Mean
+    centre: float
+    variance: float
+
+
+def shrunk_mean(d: Floats, groups: Clusters) -> Shrunk:
+    """Mean of (n,) differences in [-1, 1], n >= 2, after two imagined items were added, one that
+    each judge wins; n and both sums divided by the design effect."""
+    mean = clustered_mean(d, groups)
+    n = mean.n_eff + 2
+    centre = mean.value * mean.n_eff / n
+    square = (float(np.mean(d**2)) * mean.n_eff + 2) / n
+    return Shrunk(mean, centre, (square - centre**2) / n)
 
 
 def cluster_bonett_price(
@@ -37,20 +58,21 @@ def cluster_bonett_price(
     critical = critical_value(level, groups.df if d.size else math.inf)
     if d.size < 2:
         return basis.undefined("insufficient", "fewer than two items")
-    mean = clustered_mean(d, groups)
+    shrunk = shrunk_mean(d, groups)
+    mean = shrunk.mean
     if groups.n_clusters == 1:
         return basis.undefined("one_cluster", "one prompt: its error is unknown", mean.value)
-    n = mean.n_eff + 2
-    centre = mean.value * mean.n_eff / n
-    square = (float(np.mean(d**2)) * mean.n_eff + 2) / n
-    half = critical * math.sqrt((square - centre**2) / n)
-    # The shrunk centre may leave the estimate outside at a low level or an extreme difference.
-    lo, hi = min(centre - half, mean.value), max(centre + half, mean.value)
     return basis.estimate(
         mean.value,
-        (max(-1.0, lo), min(1.0, hi)),
+        around(shrunk.centre, critical * math.sqrt(shrunk.variance), mean.value),
         se=mean.se,
         n_eff=mean.n_eff,
         df=groups.df,
         note=NO_ERROR if math.isnan(mean.se) else "",
     )
+
+
+def around(centre: float, half: float, estimate: float) -> tuple[float, float]:
+    """`centre` +- `half` within [-1, 1]; always holds the estimate, which the shrunk centre may
+    leave outside at a low level or an extreme difference."""
+    return max(-1.0, min(centre - half, estimate)), min(1.0, max(centre + half, estimate))

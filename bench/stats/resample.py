@@ -84,9 +84,12 @@ def _stream(g: int, replicates: Sequence[int], seed: int, dtype: str) -> NDArray
     """(replicates, G) unsigned draws; row b from the stream (seed, b)."""
     out = np.empty((len(replicates), g), dtype)
     words = -(-g * out.itemsize // 8)
+    generator = np.random.Philox(key=seed)
+    start = generator.state  # setting the counter in it is ten times as fast as a new generator
     for row, b in zip(out, replicates, strict=True):
-        raw = np.random.Philox(key=seed, counter=b << 128).random_raw(words)
-        row[:] = raw.astype("<u8").view(dtype)[:g]
+        start["state"]["counter"][2] = b
+        generator.state = start
+        row[:] = generator.random_raw(words).astype("<u8", copy=False).view(dtype)[:g]
     return out
 
 

@@ -101,7 +101,7 @@ def test_run_report_check(items_file: Path, tmp_path: Path) -> None:
     assert first.returncode == 0, first.stderr
     assert "planted:acc=1" in first.stdout
     stored = {p.name: p.read_bytes() for p in (out / "tables").iterdir()}
-    assert {"results.csv", "results.json", "results.md", "usage.csv"} <= stored.keys()
+    assert {"leaderboard.csv", "leaderboard.json", "leaderboard.md", "cost.csv"} <= stored.keys()
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["plan"]["judges"][0] == "planted:acc=1"
     (session,) = manifest["sessions"]
@@ -112,16 +112,16 @@ def test_run_report_check(items_file: Path, tmp_path: Path) -> None:
     assert {p.name: p.read_bytes() for p in (out / "tables").iterdir()} == stored
     assert json.loads((out / "manifest.json").read_text()) == manifest, "it asked nothing"
     assert "all tables are what the ledger gives" in smallclaims("check", str(out)).stdout
-    results = out / "tables" / "results.csv"
-    results.write_bytes(results.read_bytes().replace(b"1.0", b"0.9", 1))
+    board = out / "tables" / "leaderboard.csv"
+    board.write_bytes(board.read_bytes().replace(b"1.0", b"0.9", 1))
     wrong = smallclaims("check", str(out))
     assert wrong.returncode == 2
-    assert "results.csv" in wrong.stderr
+    assert "leaderboard.csv" in wrong.stderr
     assert smallclaims("report", str(out)).returncode == 0
-    assert results.read_bytes() == stored["results.csv"]
+    assert board.read_bytes() == stored["leaderboard.csv"]
     saved = smallclaims("run", "--plan", str(out / "plan.json"), "--out", str(tmp_path / "second"))
     assert saved.returncode == 0, saved.stderr
-    assert (tmp_path / "second/tables/results.csv").read_bytes() == stored["results.csv"]
+    assert (tmp_path / "second/tables/leaderboard.csv").read_bytes() == stored["leaderboard.csv"]
 
 
 def test_a_judge_is_added_to_a_run_without_asking_the_others_again(items_file, tmp_path) -> None:

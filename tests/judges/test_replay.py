@@ -35,6 +35,7 @@ from bench.types import (
 from judges.replay import Replay, make, parse_record
 from tasks.llmbar import LLMBar
 from tasks.pandalm import PandaLM
+from tasks.qlora_vicuna import QloraVicuna
 from tasks.rows import Node
 
 needs_mirror = pytest.mark.skipif(
@@ -243,7 +244,7 @@ def test_task_and_source() -> None:
 
 def test_every_card_of_a_recorded_judge_is_whole() -> None:
     names = [name for name, card in cards().items() if card["kind"] == "replay"]
-    assert len(names) == 12
+    assert len(names) == 13
     for name in names:
         (spec,) = parse_specs(name)
         spec = resolve_judge(spec)
@@ -256,7 +257,7 @@ def test_every_card_of_a_recorded_judge_is_whole() -> None:
 
 @needs_mirror
 def test_recorded_judges_by_name() -> None:
-    context = Context(tasks=(LLMBar(), PandaLM()))
+    context = Context(tasks=(LLMBar(), PandaLM(), QloraVicuna()))
     for name, card in cards().items():
         if card["kind"] == "replay":
             (spec,) = parse_specs(name)

@@ -57,7 +57,7 @@ def test_llmbar_accuracies_are_the_authors_in_every_file_and_order(mirror, llmba
     assert len(statistics) == 110
     with Ledger(llmbar) as ledger:
         table = ItemTable(ledger.items())
-        results = build(ledger)["results"].set_index(["scope", "group", "judge"])
+        results = build(ledger)["domains"].set_index(["scope", "group", "judge"])
         subset = np.array([item.subset for item in table.items])
         for (model, prompt, name), authors in statistics.items():
             judge = f"replay:llmbar/{model}/{prompt}"
@@ -81,7 +81,7 @@ def test_llmbar_kappas_are_mended(mirror, llmbar) -> None:
     with Ledger(llmbar) as ledger:
         table = ItemTable(ledger.items())
         reading = read(ledger, GPT4, table)
-        results = build(ledger)["results"].set_index(["scope", "group", "judge"])
+        results = build(ledger)["domains"].set_index(["scope", "group", "judge"])
     item, judge = reading.pair_verdicts()
     human = np.where(table.vote_top[item] == 1, 1, -1)
     subset = np.array([i.subset for i in table.items])[item]
@@ -109,16 +109,16 @@ def test_pandalm_trained_against_prompted(mirror, tmp_path: Path) -> None:
     assert kappas == [0.852, 0.879, 0.862]
     # Every two annotators agree in .920 of their votes, ties a class.
     assert tables["annotators"].agreement.mean() == pytest.approx(0.920, abs=5e-4)
-    assert tables["labels"].human_agreement.iloc[0] == pytest.approx(0.949, abs=5e-4)
+    assert tables["data"].human_agreement.iloc[0] == pytest.approx(0.949, abs=5e-4)
     pairs = tables["pairs"]
     row = pairs[(pairs.why == "trained against prompted") & (pairs.scope == "overall")].iloc[0]
     assert (row.judge, row.against) == ("pandalm-7b", "gpt-3.5-turbo-pandalm")
-    assert row.lo < row.difference < row.hi
-    results = tables["results"].set_index(["scope", "judge"])
+    assert row.difference_lo < row.difference < row.difference_hi
+    results = tables["leaderboard"].set_index(["scope", "judge"])
     mean = results["mean"]
     assert row.difference == pytest.approx(
         mean["overall", "pandalm-7b"] - mean["overall", "gpt-3.5-turbo-pandalm"]
     )
     assert results.loc[("overall", "gpt-3.5-turbo-pandalm"), "unparsed"] == pytest.approx(25 / 999)
-    assert tables["usage"].judgments_per_s.isna().tolist()[:2] == [True, True]
-    assert tables["labels"].n_prompts.iloc[0] == 170
+    assert tables["cost"].judgments_per_s.isna().tolist()[:2] == [True, True]
+    assert tables["data"].n_prompts.iloc[0] == 170

@@ -117,10 +117,16 @@ def planted(tmp_path_factory) -> dict[str, pd.DataFrame]:
     return tables_of(tmp_path_factory.mktemp("planted"), pairs(4000, 1000), judges)
 
 
+def whole(tables: dict[str, pd.DataFrame], name: str, scope: str) -> pd.DataFrame:
+    """The rows of one scope by judge, without the columns that all tables begin with."""
+    table = tables[name]
+    mine = table[table.scope == scope].set_index("judge")
+    return mine.drop(columns=["task", "scope", "group", "n_prompts"])
+
+
 def test_what_was_planted_is_found_within_its_interval(planted) -> None:
     """28 intervals of 95 %: one or two may miss the truth, none by much."""
-    results = planted["results"]
-    overall = results[results.scope == "overall"].set_index("judge")
+    overall = whole(planted, "leaderboard", "overall").join(whole(planted, "position", "pooled"))
     outside = []
     for knobs in PLANTED:
         row = overall.loc[spec(knobs)]
@@ -137,7 +143,7 @@ def test_what_was_planted_is_found_within_its_interval(planted) -> None:
 
 def test_a_planted_love_of_length_shows_where_the_longer_response_is_wrong(planted) -> None:
     """It costs accuracy against the same judge without it, and both beat the length rulers."""
-    results = planted["results"]
+    results = planted["leaderboard"]
     overall = results[results.scope == "overall"].set_index("judge")
     biased, longest = overall.loc[spec({"acc": 0.7, "long": 0.4})], overall.loc["longest"]
     assert biased["mean"] == pytest.approx(0.6 * 0.7 + 0.4 * longest["mean"], abs=0.02)
@@ -147,39 +153,41 @@ def test_the_best_null_judge_is_beaten_by_skill_and_not_by_a_coin(planted) -> No
     pairs_table = planted["pairs"]
     overall = pairs_table[(pairs_table.scope == "overall") & (pairs_table.why == "best null judge")]
     assert len(overall) == len(PLANTED)
-    assert overall[overall.judge == spec({"acc": 0.8})].lo.iloc[0] > 0.2
+    assert overall[overall.judge == spec({"acc": 0.8})].difference_lo.iloc[0] > 0.2
     coin = overall[overall.judge == spec({"acc": 0.5})].iloc[0]
-    assert coin.lo < 0 < coin.hi
+    assert coin.difference_lo < 0 < coin.difference_hi
 
 
 def test_null_judges_are_what_they_are(planted) -> None:
-    results = planted["results"]
+    results = planted["leaderboard"]
     overall = results[results.scope == "overall"].set_index("judge")
-    assert overall.loc["first", "flip_rate"] == overall.loc["first", "first_slot"] == 1
+    swaps = whole(planted, "position", "pooled")
+    assert swaps.loc["first", "flip_rate"] == swaps.loc["first", "first_slot"] == 1
+    assert "longest" not in swaps.index, "the order cannot matter to it"
     assert overall.loc["first", "mean"] == 0.5
     assert overall.loc["first", "strict"] == 0
     assert overall.loc["longest", "mean"] + overall.loc["shortest", "mean"] == pytest.approx(1)
-    assert overall.loc["longest", "flip_rate_status"] == "not_applicable"
     assert overall.loc["random", "mean_lo"] < 0.5 < overall.loc["random", "mean_hi"]
 
 
 def test_kappa_is_twice_the_accuracy_less_one_without_ties(planted) -> None:
-    results = planted["results"]
-    row = results[(results.judge == spec({"acc": 0.8})) & (results.scope == "domain")].iloc[0]
+    domains = planted["domains"]
+    row = domains[domains.judge == spec({"acc": 0.8})].iloc[0]
     assert row.kappa == pytest.approx(2 * row["mean"] - 1, abs=1e-9)
 
 
 def test_overall_is_the_unweighted_mean_of_domains(planted) -> None:
-    results = planted["results"]
-    mine = results[results.judge == spec({"acc": 0.8})]
-    domains = mine[mine.scope == "domain"]["mean"]
-    assert len(domains) == 2
-    assert mine[mine.scope == "overall"]["mean"].iloc[0] == pytest.approx(domains.mean())
+    domains, overall = (
+        planted[name].set_index(["scope", "judge"])["mean"] for name in ("domains", "leaderboard")
+    )
+    mine = domains["domain", spec({"acc": 0.8})]
+    assert len(mine) == 2
+    assert overall["overall", spec({"acc": 0.8})] == pytest.approx(mine.mean())
 
 
 def test_bounds_hold_the_score_and_are_as_far_apart_as_failures(planted) -> None:
     row = (
-        planted["results"]
+        planted["leaderboard"]
         .set_index(["scope", "judge"])
         .loc[("overall", spec({"acc": 0.9, "fail": 0.1}))]
     )
@@ -195,7 +203,7 @@ def test_files_are_the_same_bytes_again(planted, tmp_path: Path) -> None:
     first, second = files(planted), files(again)
     assert first.keys() == second.keys()
     assert {n for n in first if first[n] != second[n]} <= {
-        f"usage.{e}" for e in ("csv", "json", "md")
+        f"cost.{e}" for e in ("csv", "json", "md")
     }
 
 
@@ -209,11 +217,11 @@ def test_several_annotators_set_a_ceiling(tmp_path: Path) -> None:
         labels = tuple(Label(f"w{i}", v) for i, v in enumerate(votes))
         items.append(Item(item.id, item.task, item.domain, item.prompt, item.responses, labels))
     tables = tables_of(tmp_path, items, "planted:acc=1,random,longest")
-    labels = tables["labels"].iloc[0]
+    labels = tables["data"].iloc[0]
     assert labels.human_agreement == pytest.approx(0.68, abs=0.02)
     assert len(tables["annotators"]) == 3
     assert tables["annotators"].agreement.mean() == pytest.approx(0.68, abs=0.02)
-    share = tables["results"].set_index(["scope", "judge"])["ceiling_share"]
+    share = tables["domains"].set_index(["scope", "judge"])["ceiling_share"]
     # It knows the first annotator's vote: right against it, and in .68 against the two others.
     credit = (1 + 2 * 0.68) / 3
     best = float(beta_ceiling(0.68))
@@ -234,11 +242,11 @@ def test_lists_with_several_right_answers_and_pointwise_judges(tmp_path: Path, m
         for i in range(40)
     ]
     tables = tables_of(tmp_path, items, "longest,first,random")
-    overall = tables["results"].set_index(["scope", "judge"])
+    overall = tables["leaderboard"].set_index(["scope", "judge"])
     assert overall.loc[("overall", "longest"), "mean"] == 0.5
     assert overall.loc[("overall", "first"), "mean"] == 0.5, "a Latin square: every slot equally"
     assert overall.loc[("overall", "longest"), "kappa_status"] == "not_applicable"
-    assert tables["labels"].chance.iloc[0] == 0.5
+    assert tables["data"].chance.iloc[0] == 0.5
 
 
 def test_missing_answers_are_not_scored_as_weakness(tmp_path: Path) -> None:
@@ -254,7 +262,7 @@ def test_missing_answers_are_not_scored_as_weakness(tmp_path: Path) -> None:
             elif i < 190:
                 verdicts.append(verdict(trial, [float(k == right) for k in trial.order]))
         ledger.append(verdicts)
-        row = build(ledger)["results"].iloc[0]
+        row = build(ledger)["leaderboard"].iloc[0]
     assert row["mean"] == 1
     assert row.n_missing == 30
     assert (row.error, row.not_run) == (0.1, 0.05)
@@ -286,7 +294,7 @@ def test_a_domain_that_nobody_decided_does_not_blank_the_overall_row(
     items = [make_item(i, domain="big") for i in range(39)]
     items.append(make_item(99, domain="tiny", labels=(Label("gold", (0.0, 0.0)),)))
     tables = run_of(tmp_path, items, PAIRWISE, right(items))
-    overall = tables["results"].set_index("scope").loc["overall"]
+    overall = tables["leaderboard"].set_index("scope").loc["overall"]
     assert overall["mean"] == overall.kappa == 1
     assert overall.n_items == 39
 
@@ -298,7 +306,7 @@ def test_failed_repeats_are_failures(tmp_path: Path, make_item) -> None:
     def answer(i: int, trial):
         return failure(trial, Status.UNPARSED) if trial.repeat else good(i, trial)
 
-    row = run_of(tmp_path, items, PAIRWISE, answer, repeats=4)["results"].iloc[0]
+    row = run_of(tmp_path, items, PAIRWISE, answer, repeats=4)["leaderboard"].iloc[0]
     assert row["mean"] == 0.25
     assert row.unparsed == 0.75
     assert (row.mean_if_failures_wrong, row.mean_if_failures_right) == (0.25, 1.0)
@@ -309,16 +317,18 @@ def test_the_upper_bound_is_one_that_a_verdict_could_reach(tmp_path: Path, make_
     labels = (Label("a", (1.0, 0.0)), Label("b", (0.0, 1.0)))
     items = [make_item(i, labels=labels) for i in range(30)]
     tables = run_of(tmp_path, items, PAIRWISE, lambda i, t: failure(t, Status.REFUSED))
-    row = tables["results"].iloc[0]
+    row = tables["leaderboard"].iloc[0]
     assert (row.mean_if_failures_wrong, row.mean_if_failures_right) == (0.0, 0.5)
 
 
 def test_a_recording_of_one_order_has_no_strict_score(tmp_path: Path, make_item) -> None:
     items = [make_item(i) for i in range(30)]
     card = JudgeCard("j", "replay", ("pairwise",), orders="first", revision="1")
-    row = run_of(tmp_path, items, card, right(items))["results"].iloc[0]
+    tables = run_of(tmp_path, items, card, right(items))
+    row = tables["leaderboard"].iloc[0]
     assert row["mean"] == 1
-    assert row.strict_status == row.flip_rate_status == "not_applicable"
+    assert row.strict_status == "not_applicable"
+    assert tables["position"].empty
 
 
 def test_chance_and_scores_are_averaged_alike(tmp_path: Path, make_item) -> None:
@@ -327,7 +337,7 @@ def test_chance_and_scores_are_averaged_alike(tmp_path: Path, make_item) -> None
     items += [make_item(i, n=4, domain="lists") for i in range(100, 110)]
     card = JudgeCard("j", "k", ("pairwise", "listwise"), revision="1")
     tables = run_of(tmp_path, items, card, lambda i, t: verdict(t, [0.0] * len(t.order)))
-    assert tables["results"]["mean"].iloc[0] == tables["labels"].chance.iloc[0] == 0.375
+    assert tables["leaderboard"]["mean"].iloc[0] == tables["data"].chance.iloc[0] == 0.375
 
 
 def test_usage_counts_answers_and_knows_what_it_does_not_know(tmp_path: Path, make_item) -> None:
@@ -341,7 +351,7 @@ def test_usage_counts_answers_and_knows_what_it_does_not_know(tmp_path: Path, ma
             ledger.append([failure(t, Status.ERROR) for t in planned])
         half = [verdict(t, [1.0, 0.0], usage=known) for t in planned[:10]]
         ledger.append(half + [verdict(t, [1.0, 0.0]) for t in planned[10:]])
-        row = build(ledger)["usage"].iloc[0]
+        row = build(ledger)["cost"].iloc[0]
     assert (row.judgments, row.errors) == (20, 60)
     assert row.prompt_tokens_per_judgment == 100
     assert row.usd_per_1000 == pytest.approx(10)
@@ -350,7 +360,7 @@ def test_usage_counts_answers_and_knows_what_it_does_not_know(tmp_path: Path, ma
 def test_the_terminal_shows_every_name_and_no_nan(planted) -> None:
     text = io.StringIO()
     show(planted, Console(file=text, width=WIDTH))
-    for judge in planted["results"].judge.unique():
+    for judge in planted["leaderboard"].judge.unique():
         assert judge[:12] in text.getvalue()
     assert "nan" not in text.getvalue().lower()
     assert "…" not in text.getvalue()

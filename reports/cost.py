@@ -1,0 +1,135 @@
+"""Tokens, cost and speed of each judge: the one table that depends on the clock and the prices."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bench.ledger import Ledger
+from bench.stats import Estimate
+from bench.stats.cost import cost
+from bench.stats.latency import quantile
+from bench.stats.pareto import pareto
+from bench.types import JudgeCard, Usage
+from reports.groups import cells
+from reports.readings import Floats, Ints
+from reports.study import Study
+
+_FIELDS = [f.name for f in fields(Usage)]
+
+
+def cost_table(ledger: Ledger, study: Study) -> pd.DataFrame:
+    """One row per judge, over all tasks of the run. A judgment is one distinct trial that was
+    answered, with a verdict or without.
+
+    `errors`: attempts that got no answer; what they cost is in `usd`. `judgments_per_s`: answers
+    over the wall time in which the judge worked, loading its model included; for a judge in this
+    process no less than what its answers took when they were computed, since they may lie in a
+    cache. A recording has no speed. Tokens: means over the judgments that have them. `usd_per_...`:
+    retries included, unknown costs at the mean of the known ones; `usd_per_correct` divides by the
+    scores. `on_frontier`: no judge of known cost is both cheaper and better, and `p_frontier` in
+    what share of bootstrap resamples.
+    """
+    sessions: dict[str, list[tuple[float, int]]] = {}
+    for judge, _, wall, verdicts, _ in ledger.sessions():
+        sessions.setdefault(judge, []).append((wall, verdicts))
+    rows = [_row(card, ledger, study, sessions.get(card.name, [])) for card in study.cards]
+    table = pd.DataFrame(rows)
+    table["on_frontier"], table["p_frontier"] = _frontier(study, usd_per_1000(table))
+    return table
+
+
+def _row(
+    card: JudgeCard, ledger: Ledger, study: Study, sessions: list[tuple[float, int]]
+) -> dict[str, object]:
+    trials = ledger.usage(card.name)
+    item = np.array([i for i, _, _ in trials], np.int64)
+    status = np.array([s for _, s, _ in trials], np.str_)
+    values = np.array([usage for _, _, usage in trials], float).reshape(-1, len(_FIELDS))
+    answered = status != "error"
+    column = dict(zip(_FIELDS, values[answered].T, strict=True))
+    latency = column["latency_s"][~np.isnan(column["latency_s"])]
+    usd = values[:, _FIELDS.index("cost_usd")]
+    sessions = [] if card.kind == "replay" else sessions
+    wall, given = sum(w for w, _ in sessions), sum(k for _, k in sessions)
+    busy = wall if card.paid else max(wall, float(latency.sum()))
+    return {
+        "judge": card.name,
+        "judgments": int(answered.sum()),
+        "valid": int((status == "ok").sum()),
+        "errors": int((~answered).sum()),
+        "wall_s": wall if sessions else math.nan,
+        "judgments_per_s": given / busy if sessions else math.nan,
+        **cells({f"latency_p{100 * p:.0f}_s": _quantile(latency, p) for p in (0.5, 0.95)}),
+        **{f"{name}_per_judgment": _mean(column[name]) for name in _FIELDS[:4]},
+        "usd": math.nan if np.isnan(usd).all() else float(np.nansum(usd)),
+        **cells(_costs(study, card.name, item, status, usd)),
+    }
+
+
+def _quantile(latency: Floats, p: float) -> Estimate | None:
+    return quantile(latency, p) if latency.size else None
+
+
+def _mean(values: Floats) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else math.nan
+
+
+def _costs(
+    study: Study, judge: str, item: Ints, status: NDArray[np.str_], usd: Floats
+) -> dict[str, Estimate | None]:
+    """Cost of 1,000 judgments, items, valid verdicts, and of one right verdict."""
+    names = ("per_1000", "per_1000_items", "per_1000_valid", "per_correct")
+    if np.isnan(usd).all():
+        return {f"usd_{name}": None for name in names}
+    # What errors cost is carried by the judgments that were answered in the end.
+    answered = status != "error"
+    lost = float(np.nansum(usd[~answered])) / max(1, int(answered.sum()))
+    paid, of = usd[answered] + lost, item[answered]
+    found = cost(
+        paid,
+        status[answered] == "ok",
+        np.nan_to_num(study.scores[judge][of]),
+        of,
+        study.table.cluster[of],
+    )
+    estimates = (
+        found.per_1000_judgments,
+        found.per_1000_items,
+        found.per_1000_valid,
+        found.per_correct,
+    )
+    return {f"usd_{name}": e for name, e in zip(names, estimates, strict=True)}
+
+
+def _frontier(study: Study, usd: dict[str, float]) -> tuple[list[bool | None], list[float]]:
+    """On the frontier of cost and score, and how surely, in the order of the cards, on the items
+    that every judge of known cost has a score for; None and NaN for the others."""
+    nothing: tuple[list[bool | None], list[float]] = (
+        [None] * len(study.cards),
+        [math.nan] * len(study.cards),
+    )
+    if not usd:
+        return nothing
+    scores = np.array([study.scores[judge] for judge in usd])
+    shared = ~np.isnan(scores).any(axis=0)
+    if not shared.any():
+        return nothing
+    found = pareto(list(usd.values()), list(scores[:, shared]), study.table.cluster[shared])
+    at = {judge: n for n, judge in enumerate(usd)}
+    names = [card.name for card in study.cards]
+    return (
+        [bool(found.on[at[n]]) if n in at else None for n in names],
+        [float(found.probability[at[n]]) if n in at else math.nan for n in names],
+    )
+
+
+def usd_per_1000(cost: pd.DataFrame) -> dict[str, float]:
+    """Known cost of 1,000 judgments by judge, from the cost table."""
+    known = cost.dropna(subset=["usd_per_1000"])
+    return dict(zip(known.judge, known.usd_per_1000, strict=True))
