@@ -3,33 +3,50 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
 
 from bench.stats import cluster_bonett_price
+from bench.stats.headline import detectable
+from bench.stats.simultaneous import Comparison
 from reports.groups import Group, Made, cells
+from reports.ranking import Rankings
 from reports.readings import Bools
 from reports.study import Study
 
 COLUMNS = ("task", "scope", "group", "judge", "against", "why", "n_items", "n_prompts", "n_missing")
+ADJUSTED = ("p", "p_adjusted", "p_stepdown", "all_lo", "all_hi", "mde")
 
 
-def pairs_table(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
+def pairs_table(study: Study, scores: pd.DataFrame, found: Rankings) -> pd.DataFrame:
     """Differences of the mean score with cluster-adjusted Bonett-Price intervals, on the items
     that both judges have an outcome for; every two judges once, group by group (no subsets).
-    `scores`: the rows of `score_rows`."""
+
+    `p`: of this pair alone; `p_adjusted`, `all_lo`, `all_hi`: for all pairs of the group at once,
+    max-|t|; `p_stepdown`: Romano & Wolf. `mde`: difference that would have shown in four of five
+    such samples. `scores`: the rows of `score_rows`.
+    """
     here = dict(iter(scores.groupby(["task", "scope", "group"], sort=False)))
     rows = []
     for group in study.groups:
         key = (group.task, group.scope, group.name)
         if group.scope != "subset" and key in here:
-            rows += [_row(study, group, *pair) for pair in _contrasts(here[key])]
-    return pd.DataFrame(rows, columns=[*COLUMNS, *cells({"difference": None})])
+            together = found[key].comparisons if key in found else {}
+            rows += [_row(study, group, *pair, together) for pair in _contrasts(here[key])]
+    return pd.DataFrame(rows, columns=[*COLUMNS, *cells({"difference": None}), *ADJUSTED])
 
 
-def _row(study: Study, group: Group, a: str, b: str, why: str) -> dict[str, object]:
+def _row(
+    study: Study,
+    group: Group,
+    a: str,
+    b: str,
+    why: str,
+    together: Mapping[tuple[str, str], Comparison],
+) -> dict[str, object]:
     table = study.table
     difference = study.scores[a] - study.scores[b]
     asked = study.readings[a].asked() & study.readings[b].asked() & table.decided
@@ -47,7 +64,21 @@ def _row(study: Study, group: Group, a: str, b: str, why: str) -> dict[str, obje
     e = made["difference"]
     counts = (0, 0, 0) if e is None else (e.n_items, e.n_clusters, e.n_missing)
     values = (*group.key.values(), a, b, why, *counts)
-    return {**dict(zip(COLUMNS, values, strict=True)), **cells(made)}
+    adjusted = _adjusted(together, a, b, math.nan if e is None else detectable(e))
+    return {**dict(zip(COLUMNS, values, strict=True)), **cells(made), **adjusted}
+
+
+def _adjusted(
+    together: Mapping[tuple[str, str], Comparison], a: str, b: str, mde: float
+) -> dict[str, float]:
+    """The pair among all pairs, a minus b."""
+    found = together.get((a, b)) or together.get((b, a))
+    values = [math.nan] * 5
+    if found is not None:
+        ends = found.difference.lo, found.difference.hi
+        lo, hi = ends if (a, b) in together else (-ends[1], -ends[0])
+        values = [found.p, found.p_adjusted, found.p_stepdown, lo, hi]
+    return dict(zip(ADJUSTED, (*values, mde), strict=True))
 
 
 def _contrasts(here: pd.DataFrame) -> Iterator[tuple[str, str, str]]:

@@ -22,6 +22,7 @@ from __future__ import annotations
 import pandas as pd
 
 from bench.ledger import Ledger
+from reports.bias import bias_table
 from reports.calibration import calibration_table
 from reports.cost import cost_table, usd_per_1000
 from reports.data import annotators_table, data_table
@@ -29,6 +30,7 @@ from reports.headline import default_question, headline_table
 from reports.official import official_table
 from reports.pairs import pairs_table
 from reports.position import position_table, slots_table
+from reports.ranking import rankings, with_ranks
 from reports.rules import rules_table
 from reports.scores import score_rows
 from reports.study import Study
@@ -39,16 +41,20 @@ def build(ledger: Ledger) -> dict[str, pd.DataFrame]:
     """All tables, by name. Only the ledger is read."""
     study = Study.of(ledger)
     scores = score_rows(study)
+    ranked = rankings(study, scores)
+    pairs = pairs_table(study, scores, ranked)
+    scores = with_ranks(scores, ranked, pairs)
     whole = scores.scope.isin(["overall", "pooled"])
     cost = cost_table(ledger, study)
     tables = {
         "leaderboard": scores[whole].reset_index(drop=True),
         "domains": scores[~whole].reset_index(drop=True),
-        "pairs": pairs_table(study, scores),
+        "pairs": pairs,
         "rules": rules_table(study),
         "position": position_table(study),
         "slots": slots_table(study),
         "transitivity": transitivity_table(study),
+        "bias": bias_table(study),
         "calibration": calibration_table(study),
         "official": official_table(study),
         "cost": cost,

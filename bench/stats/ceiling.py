@@ -13,14 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bench.stats.clusters import (
-    Clusters,
-    Floats,
-    checked,
-)
+from bench.stats.clusters import NO_VARIANCE, Clusters, Floats, checked, critical_value
 from bench.stats.estimate import Basis, Estimate
 from bench.stats.intervals import cluster_wilson
-from bench.stats.resample import percentile_interval, resampled_sums
 from bench.types import BenchError
 
 CHANCE_CEILING = "the ceiling cannot be told from chance"
@@ -150,65 +145,77 @@ def share_of_ceiling(
     clusters: Clusters | ArrayLike,
     *,
     level: float = 0.95,
-    replicates: int = 10_000,
-    seed: int = 0,
 ) -> Estimate:
     """(J - 1/2) / (C - 1/2): the judge's agreement with one human as a share of the best possible,
     both above chance. 0 is a coin, 1 the ceiling; above 1 is possible, by chance or because the
     Beta form is wrong for these items.
 
-    J and C come from the same items and their interval from the same cluster bootstrap:
-    percentile, its deviations widened by t(G_eff - 1) / z below 80 prompts. Where the bootstrap
-    does not vary (a judge without an opinion) the ends of both intervals are combined instead.
+    Interval by MOVER for a ratio (Donner & Zou 2012) from the intervals of J and of C, which come
+    from the same items: their correlation is that of the prompts' residuals, drawn towards 0 as
+    few prompts ask for. Simulated coverage of 95 %: .93 to 1 with 20 to 300 prompts, 3 or 5 votes,
+    HH .65 and .8, for judges from poor to near the ceiling; a percentile bootstrap fell to .80.
 
     `credit`: (n,) the judge's mean credit against the item's decisive votes, in [0, 1]; not looked
     at where there are fewer than two votes. An interval of C that reaches 1/2: NaN, out_of_range.
-    Fewer than two items: insufficient. One cluster: no interval.
+    Fewer than two items: insufficient. One cluster: no interval. No standard error, because the
+    interval is not symmetric.
     """
     panel = _panel(votes, first, clusters)
-    judge = panel.credit(credit)
-    method = f"share of ceiling, cluster bootstrap ({replicates} replicates, seed {seed})"
-    basis = Basis(method, level, judge.size, panel.groups.n_clusters, panel.left_out)
+    judge, groups = panel.credit(credit), panel.groups
+    method = "share of ceiling, MOVER of cluster-adjusted Wilson"
+    basis = Basis(method, level, judge.size, groups.n_clusters, panel.left_out)
     if judge.size < 2:
         return basis.undefined("insufficient", "fewer than two items with two decisive votes")
-    best = _ceiling_of(cluster_wilson(panel.pair_agreement, panel.groups, level=level))
+    best = _ceiling_of(cluster_wilson(panel.pair_agreement, groups, level=level))
     # Written so that a ceiling without an interval (one prompt) passes.
     if not best.estimate > 0.5 or best.lo <= 0.5:
         return basis.undefined("out_of_range", CHANCE_CEILING)
-    own = cluster_wilson(judge, panel.groups, level=level)
+    own = cluster_wilson(judge, groups, level=level)
     share = (own.estimate - 0.5) / (best.estimate - 0.5)
-    if panel.groups.n_clusters == 1:
+    if groups.n_clusters == 1:
         return basis.undefined("one_cluster", "one prompt: its error is unknown", share)
-    shares = _resampled(panel, judge, replicates, seed)
-    if shares.max() - shares.min() < 1e-12:
-        note, se = "no variation between prompts: both intervals combined", math.nan
-        lo, hi = _combined(own, best)
-    else:
-        note, se = "", float(shares[np.isfinite(shares)].std())
-        lo, hi = percentile_interval(shares, share, level, panel.groups)
-    if not math.isfinite(hi - lo):
-        return basis.undefined("out_of_range", CHANCE_CEILING)
-    return basis.estimate(share, (lo, hi), se=se, n_eff=own.n_eff, df=panel.groups.df, note=note)
+    together = _correlation(judge, panel.pair_agreement, groups, level)
+    j, c = ((e.estimate - 0.5, e.lo - 0.5, e.hi - 0.5) for e in (own, best))
+    mirrored = (-j[0], -j[2], -j[1])
+    lo, hi = _lower_ratio(j, c, together), -_lower_ratio(mirrored, c, -together)
+    return basis.estimate(
+        share,
+        (min(lo, share), max(hi, share)),
+        se=math.nan,
+        n_eff=own.n_eff,
+        df=groups.df,
+        note=own.note,
+    )
 
 
-def _resampled(panel: _Panel, judge: Floats, replicates: int, seed: int) -> Floats:
-    """(replicates,) shares of the ceiling; infinite where the ceiling falls to 1/2."""
-    groups = panel.groups
-    columns = [
-        groups.sizes.astype(np.float64),
-        groups.sums(judge),
-        groups.sums(panel.pair_agreement),
-    ]
-    size, credit, agreement = resampled_sums(
-        np.stack(columns, axis=1), replicates=replicates, seed=seed
-    ).T
-    above = credit / size - 0.5
-    room = np.nan_to_num(beta_ceiling(agreement / size) - 0.5, nan=0.0)
-    lost = np.where(above == 0, 0.0, np.copysign(np.inf, above))
-    return np.where(room > 0, above / np.where(room > 0, room, 1.0), lost)
+def _correlation(a: Floats, b: Floats, groups: Clusters, level: float) -> float:
+    """Correlation of the means of two (n,) columns, 0 where one does not vary; times
+    G_eff / (G_eff + critical^2), because one that is too large by chance makes a ratio look
+    surer than it is, and one too small only widens its interval."""
+    x, y = groups.sums(a - a.mean()), groups.sums(b - b.mean())
+    scale = math.sqrt(float(x @ x) * float(y @ y))
+    if scale < NO_VARIANCE:
+        return 0.0
+    n = groups.n_effective
+    return float(x @ y) / scale * n / (n + critical_value(level, groups.df) ** 2)
 
 
-def _combined(judge: Estimate, best: Estimate) -> tuple[float, float]:
-    """Least and greatest share of the ceiling within two intervals, the ceiling's above 1/2."""
-    ratios = [(j - 0.5) / (c - 0.5) for j in (judge.lo, judge.hi) for c in (best.lo, best.hi)]
-    return min(ratios), max(ratios)
+_Interval = tuple[float, float, float]
+
+
+def _lower_ratio(top: _Interval, bottom: _Interval, correlation: float) -> float:
+    """Lower MOVER limit of a ratio of two correlated estimates, each (estimate, lo, hi), the second
+    and its lo above 0: where the lower limit of (top - ratio * bottom) is 0, a root of
+    room * ratio^2 - 2 * mixed * ratio + rest."""
+    a, lo, _ = top
+    b = bottom[0]
+    positive = lo > 0
+    # A positive ratio is least where the bottom is large, a negative one where it is small.
+    reach = bottom[2] - b if positive else b - bottom[1]
+    sign = 1 if positive else -1
+    room = b**2 - reach**2
+    mixed = a * b - sign * correlation * (a - lo) * reach
+    rest = a**2 - (a - lo) ** 2
+    root = math.sqrt(max(0.0, mixed**2 - room * rest))
+    # `room` may be 0 or below for a positive ratio, and is above 0 for a negative one.
+    return rest / (mixed + root) if positive else (mixed - root) / room

@@ -119,3 +119,55 @@ def score_interval(p: float, n: float, critical: float) -> tuple[float, float]:
     half = critical * math.sqrt(p * (1 - p) / n + critical**2 / (4 * n**2)) / shrink
     # The bounds at p = 0 and p = 1 are exact; elsewhere this only removes rounding noise.
     return max(0.0, min(centre - half, p)), min(1.0, max(centre + half, p))
+
+
+def clopper_pearson(successes: int, n: int, level: float = 0.95) -> Estimate:
+    """Exact interval for `successes` of `n` independent rows (Clopper & Pearson 1934): its ends are
+    the shares that leave (1 - level) / 2 beyond the count. It never covers less than it says,
+    and is wider than Wilson's. No row: insufficient. Raises BenchError unless
+    0 <= successes <= n.
+    """
+    if not 0 <= successes <= n:
+        raise BenchError(f"{successes} successes of {n}; a number from 0 to {n} expected")
+    from scipy.special import betaincinv
+
+    basis, tail = Basis("Clopper-Pearson", level, n, n), _tail(level)
+    if n == 0:
+        return basis.undefined("insufficient", "no items")
+    failures, p = n - successes, successes / n
+    lo = float(betaincinv(successes, failures + 1, tail)) if successes else 0.0
+    hi = float(betaincinv(successes + 1, failures, 1 - tail)) if failures else 1.0
+    se = math.sqrt(p * (1 - p) / n) if 0 < p < 1 else math.nan
+    return basis.estimate(p, (lo, hi), se=se, n_eff=float(n), df=math.inf, status=_few(p, n))
+
+
+def jeffreys(successes: float, n: int, level: float = 0.95) -> Estimate:
+    """Equal-tailed posterior interval of a share of independent rows under Jeffreys' prior
+    Beta(1/2, 1/2) (Brown, Cai & DasGupta 2001).
+
+    `estimate`, `se`: mean (successes + 1/2) / (n + 1) and standard deviation of that posterior,
+    because the plain share 0 or 1 would lie outside. No row: insufficient. Raises BenchError
+    unless 0 <= successes <= n.
+    """
+    if not 0 <= successes <= n:
+        raise BenchError(f"{successes} successes of {n}; a number from 0 to {n} expected")
+    from scipy.special import betaincinv
+
+    basis, tail = Basis("Jeffreys", level, n, n), _tail(level)
+    if n == 0:
+        return basis.undefined("insufficient", "no items")
+    a, b = successes + 0.5, n - successes + 0.5
+    mean = a / (n + 1)
+    return basis.estimate(
+        mean,
+        (float(betaincinv(a, b, tail)), float(betaincinv(a, b, 1 - tail))),
+        se=math.sqrt(mean * (1 - mean) / (n + 2)),
+        n_eff=float(n),
+        df=math.inf,
+        status=_few(successes / n, n),
+    )
+
+
+def _tail(level: float) -> float:
+    critical_value(level)  # refuses what is no level
+    return (1 - level) / 2

@@ -136,12 +136,12 @@ def checked_credits(credits: ArrayLike) -> Floats:
 def macro_influence(values: Floats, clusters: Ints, strata: Ints, n_clusters: int) -> Floats:
     """(G,) what each cluster adds to the mean over strata of the means of (n,) values. It sums to
     0, and its sum with bootstrap weights is, to first order, the resampled mean less the mean.
-    `clusters`, `strata`: (n,) codes; a stratum without a row does not count."""
+    `clusters`, `strata`: (n,) codes; every stratum has a row."""
     size = np.bincount(strata).astype(np.float64)
-    centre = np.bincount(strata, weights=values) / np.maximum(size, 1)
-    residual = (values - centre[strata]) / (size[strata] * np.count_nonzero(size))
-    influence: Floats = np.bincount(clusters, weights=residual, minlength=n_clusters)
-    return influence
+    centre = np.bincount(strata, weights=values) / size
+    residual = (values - centre[strata]) / (size[strata] * size.size)
+    influence = np.bincount(clusters, weights=residual, minlength=n_clusters)
+    return influence.astype(np.float64, copy=False)
 
 
 def _compare(d: Floats, groups: Clusters, domains: Clusters, blank: Basis) -> _Pair | Estimate:

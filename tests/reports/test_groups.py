@@ -10,7 +10,7 @@ import pytest
 
 from bench.ledger import Ledger
 from bench.plan import Plan, trials
-from bench.types import JudgeCard, Label, Message, Status, failure, verdict
+from bench.types import JudgeCard, Label, Message, Response, Status, failure, verdict
 from reports.tables import build
 
 PAIRWISE = JudgeCard("j", "made", ("pairwise",), settings={"x": 1})
@@ -134,3 +134,98 @@ def test_unlabelled_items_have_verdicts_and_no_score(tmp_path, make_item) -> Non
     assert np.isnan(row["mean"])
     assert tables["data"].iloc[0].n_unlabelled == 40
     assert tables["rules"].empty
+
+
+def test_biases_are_found_where_they_were_planted(tmp_path, make_item) -> None:
+    """Humans prefer the longer response in half of the pairs, the judge in three of four; it sides
+    with its family in four of five, humans in half."""
+    draw = random.Random(4)
+    items, longer, kin = [], [], []
+    for i in range(2000):
+        longer.append(draw.randrange(2))
+        kin.append(draw.randrange(2))
+        right = draw.randrange(2)
+        texts = ["x" * draw.randint(10, 40) for _ in range(2)]
+        texts[longer[i]] += "y" * 60
+        models = ["other-1", "org/Kin-7b"] if kin[i] else ["org/Kin-7b", "other-1"]
+        responses = tuple(Response(f"r{k}", f"{i} {texts[k]}", models[k]) for k in range(2))
+        items.append(make_item(i, right=right, responses=responses))
+
+    def long(i, trial):
+        return picks(trial, longer[i] if i % 2 else items[i].labels[0].utilities.index(1.0))
+
+    bias = tables_of(tmp_path, items, long)["bias"].set_index("scope").loc["pooled"]
+    assert bias.longer == pytest.approx(0.75, abs=0.03)
+    assert bias.longer_human_lo < 0.5 < bias.longer_human_hi
+    assert bias.longer_excess_lo > 0.2
+    assert bias.length_effect_excess_lo > 0.1
+    assert bias.length_gap == pytest.approx(0.5, abs=0.05)
+    assert bias.balanced_agreement == pytest.approx(0.75, abs=0.03)
+    assert bias.style_chars_excess_lo > 0.1
+    assert bias.style_headings_excess_status == "degenerate"
+    assert bias.family_status == "not_applicable", "its card names no family"
+
+    def loyal(i, trial):
+        return picks(trial, kin[i] if i % 5 else 1 - kin[i])
+
+    card = JudgeCard("j", "made", ("pairwise",), settings={"x": 1}, families=("kin",))
+    again = tmp_path / "loyal"
+    again.mkdir()
+    bias = tables_of(again, items, loyal, card)["bias"].set_index("scope").loc["pooled"]
+    assert bias.family == pytest.approx(0.2 + 0.6 * 1, abs=0.01)
+    assert bias.family_human_lo < 0.5 < bias.family_human_hi
+    assert bias.family_excess_lo > 0.2
+    assert bias.family_gap == pytest.approx(0.6, abs=0.06)
+    assert bias.longer_excess_lo < 0 < bias.longer_excess_hi
+
+
+def test_position_table_counts_patterns_and_what_repeats_explain(tmp_path, make_item) -> None:
+    """A coin flips as often between the orders as it does in one; a judge of slots does not."""
+    draw = random.Random(7)
+    items = [make_item(i) for i in range(400)]
+    for name, pick in (("coin", lambda t: draw.randrange(2)), ("slot", lambda t: t.order[0])):
+        folder = tmp_path / name
+        folder.mkdir()
+        with Ledger(folder / "ledger.sqlite", write=True) as ledger:
+            ledger.write_plan(Plan(("j",), ("made",), repeats=3), items, [PAIRWISE])
+            planned = trials(items, PAIRWISE, repeats=3)
+            ledger.append([picks(t, pick(t)) for _, t in planned])
+            row = build(ledger)["position"].set_index("scope").loc["pooled"]
+        assert row.n_pairs == 1200
+        if name == "coin":
+            assert row.flip_rate == pytest.approx(0.5, abs=0.05)
+            assert row.excess_flip_lo < 0 < row.excess_flip_hi
+            assert row.FF + row.SS + row.FS + row.SF == 1200
+        else:
+            assert (row.flip_rate, row.first_slot, row.excess_flip, row.FF) == (1, 1, 1, 1200)
+            assert row.sign_p < 1e-9
+
+
+def test_slots_of_lists(tmp_path, make_item) -> None:
+    """Half of the verdicts go to the second slot, the rest to the right response."""
+    items = [make_item(i, n=4) for i in range(200)]
+    card = JudgeCard("j", "made", ("listwise",), settings={"x": 1})
+
+    def answer(i, trial):
+        return picks(trial, trial.order[1] if i % 2 else 0)
+
+    slots = tables_of(tmp_path, items, answer, card)["slots"].set_index("slot")
+    assert slots.share.tolist() == pytest.approx([0.125, 0.625, 0.125, 0.125])
+    assert slots.p.max() < 1e-9
+    assert slots.n_responses.unique().tolist() == [4]
+
+
+def test_cycles_of_writers(tmp_path, make_item) -> None:
+    """Three writers, a beats b beats c; at every fourth prompt c beats a."""
+    items, winners = [], []
+    for prompt in range(40):
+        for x, y in (("a", "b"), ("b", "c"), ("a", "c")):
+            responses = (Response("0", f"{prompt} {x}", x), Response("1", f"{prompt} {y}", y))
+            message = (Message("user", f"q{prompt}"),)
+            items.append(make_item(len(items), prompt=message, responses=responses))
+            winners.append(int((x, y) == ("a", "c") and prompt % 4 == 0))
+    tables = tables_of(tmp_path, items, lambda i, t: picks(t, winners[i]))
+    row = tables["transitivity"].iloc[0]
+    assert (row.cycle, row.order, row.n_incomplete) == (10, 30, 0)
+    assert row.cycles == 0.25
+    assert row.cycles_lo < 0.25 < row.cycles_hi

@@ -28,7 +28,8 @@ def test_the_authors_accuracies_are_those_of_the_strict_rule(table) -> None:
     assert strict.score[TRAINED] == pytest.approx(0.6263, abs=5e-5)
     assert strict.score[PROMPTED] == pytest.approx(0.6162, abs=5e-5)
     assert strict.loc[PROMPTED, ["score_lo", "score_hi"]].tolist() == pytest.approx(
-        [0.560, 0.670], abs=1e-3  # ours takes t(n - 1) for the normal law
+        [0.560, 0.670],
+        abs=1e-3,  # ours takes t(n - 1) for the normal law
     )
     assert strict.p[TRAINED] == pytest.approx(0.80, abs=5e-3)
 
