@@ -10,13 +10,16 @@ OUT ?=
 SEED ?=
 RECIPE ?= probe
 TASK ?= verifiable
+SMALL ?=
+LARGE ?=
+MARGIN ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help bench report check train test perf clean
+.PHONY: help bench report compare check train test simulate perf clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
-	@echo "Variables: JUDGES= TASKS= LIMIT= OUT= SEED= (bench), OUT= (report, check), RECIPE= TASK= OUT= (train)"
+	@echo "Variables: JUDGES= TASKS= LIMIT= OUT= SEED= (bench), OUT= (report, check), RECIPE= TASK= OUT= (train), OUT= SMALL= LARGE= MARGIN= (compare)"
 
 bench: .venv/.bench  ## Show items to judges and print the tables: make bench JUDGES=a,b TASKS=x,y LIMIT=50
 	$(BIN)/smallclaims run $(if $(JUDGES),--judges '$(JUDGES)') $(if $(TASKS),--tasks '$(TASKS)') \
@@ -24,6 +27,10 @@ bench: .venv/.bench  ## Show items to judges and print the tables: make bench JU
 
 report: .venv/.bench  ## Make the tables of a run again from its ledger: make report OUT=runs/NAME
 	$(BIN)/smallclaims report '$(or $(OUT),runs/verifiable)'
+
+compare: .venv/.bench  ## Can the small judges of a run replace the large ones: make compare OUT=runs/NAME SMALL=a LARGE=b,c
+	$(BIN)/smallclaims compare '$(or $(OUT),runs/verifiable)' $(if $(SMALL),--small '$(SMALL)') \
+	  $(if $(LARGE),--large '$(LARGE)') $(if $(MARGIN),--margin '$(MARGIN)')
 
 check: .venv/.bench  ## Say whether the stored tables are what the ledger gives: make check OUT=runs/NAME
 	$(BIN)/smallclaims check '$(or $(OUT),runs/verifiable)'
@@ -37,10 +44,14 @@ test: .venv/.dev  ## Lint, types and tests
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
 
+simulate: .venv/.dev  ## Coverage and type-I error of the intervals and tests, cell by cell
+	$(BIN)/python tests/simulate/grid.py
+
 perf: .venv/.dev  ## Speed and memory against named baselines (minutes)
 	$(BIN)/python tests/perf/ledger.py
 	$(BIN)/python tests/perf/planner.py
 	$(BIN)/python tests/perf/api_overhead.py
+	$(BIN)/python tests/perf/resampling.py
 
 clean:  ## Remove the environment (runs and caches stay)
 	rm -rf .venv

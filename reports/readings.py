@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import json
-import math
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.ledger import Ledger
 from bench.outcome import Policy, Rule, outcome, top_set
 from bench.types import Item
 
@@ -225,69 +220,3 @@ def _code(top: Ints) -> Ints:
     """Bit mask of a pair -> +1, 0, -1."""
     code: Ints = (top & 1) - ((top >> 1) & 1)
     return code
-
-
-def read(ledger: Ledger, judge: str, table: ItemTable) -> Readings:
-    """One judge's readings from a ledger."""
-    rows: dict[int, list[tuple[int, int, list[Cell]]]] = defaultdict(list)
-    statuses: Ints = np.zeros((len(table.items), len(STATUSES)), np.int64)
-    lists: dict[int, list[Shown]] = defaultdict(list)
-    column = {status: n for n, status in enumerate(STATUSES)}
-    for item, showings in itertools.groupby(ledger.showings(judge), key=lambda row: row[0]):
-        repeats: dict[int, list[Showing]] = defaultdict(list)
-        for _, shown, repeat, status, utilities, confidence in showings:
-            statuses[item, column[status]] += 1
-            given = json.loads(utilities) if utilities else None
-            repeats[repeat].append((shown, status, given, confidence))
-        for repeat, of_repeat in repeats.items():
-            cells = _cells(of_repeat)
-            rows[len(cells)].append((item, repeat, cells))
-            if table.n_responses[item] > 2:
-                lists[item] += _lists(of_repeat, int(table.n_responses[item]))
-    blocks = []
-    for _, group in sorted(rows.items()):
-        items: Ints = np.array([item for item, _, _ in group], np.int64)
-        of: Ints = np.array([repeat for _, repeat, _ in group], np.int64)
-        grid: Ints = np.array([[cell[:4] for cell in cells] for _, _, cells in group], np.int64)
-        top, failed, lost, slot = (grid[:, :, k] for k in range(4))
-        sure = np.array([[cell[4] for cell in cells] for _, _, cells in group], np.float64)
-        blocks.append(Block(items, of, top, failed.astype(bool), lost.astype(bool), slot, sure))
-    return Readings(judge, table, tuple(blocks), statuses, lists)
-
-
-Showing = tuple[str, str, list[float] | None, float | None]  # order "0,1", status, utilities, ...
-Cell = tuple[int, bool, bool, int, float]  # top set, failed, lost, shown first, confidence
-
-
-def _cells(showings: list[Showing]) -> list[Cell]:
-    """One cell per order of one item."""
-    if "," in showings[0][0]:
-        return [
-            (
-                top_set(u) if u else 0,
-                _failed(status),
-                status in LOST,
-                int(shown.partition(",")[0]),
-                math.nan if confidence is None else confidence,
-            )
-            for shown, status, u, confidence in showings
-        ]
-    # Pointwise: the responses' own utilities side by side are the item's one showing.
-    statuses = [showing[1] for showing in showings]
-    lost = any(status in LOST for status in statuses)
-    failed = any(map(_failed, statuses)) and not lost
-    top = 0 if lost or failed else top_set([u[0] for _, _, u, _ in showings if u])
-    return [(top, failed, lost, -1, math.nan)]
-
-
-def _lists(showings: list[Showing], n: int) -> list[Shown]:
-    """The showings of one repeat of an item of n responses; a pointwise judge's side by side."""
-    if "," in showings[0][0]:
-        return [
-            (tuple(map(int, shown.split(","))), u or [math.nan] * n) for shown, _, u, _ in showings
-        ]
-    return [((), [u[0] if u else math.nan for _, _, u, _ in showings])]
-
-
-def _failed(status: str) -> bool:
-    return status != "ok" and status not in LOST

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from bench.ledger import Ledger
 from bench.types import JudgeCard
 from reports.groups import Estimates, Group, groups_of
-from reports.readings import Floats, ItemTable, Readings, read
+from reports.read import read
+from reports.readings import Floats, ItemTable, Readings
 
 
 @dataclass(frozen=True)

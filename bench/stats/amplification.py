@@ -14,7 +14,7 @@ from bench.stats.estimate import Basis, Estimate
 from bench.stats.intervals import cluster_wilson
 from bench.stats.logit import CLEAR
 from bench.stats.paired import cluster_bonett_price
-from bench.stats.resample import REPLICATES, Resample
+from bench.stats.resample import REPLICATES, Resample, Statistic
 from bench.stats.verdicts import complete, verdicts
 from bench.types import BenchError
 
@@ -133,19 +133,16 @@ def shared_errors(
         its = groups.take(of)
         return cluster_wilson(values[of].astype(float), its, level=level, missing=missing)
 
-    every = np.ones(s.size, bool)
+    def coefficient(f: Statistic, name: str, bounds: tuple[float, float]) -> Estimate:
+        return sample.estimate(f, name, level=level, missing=missing, bounds=bounds)
+
     return SharedErrors(
-        share(wrong_s & wrong_t, every),
-        *(
-            sample.estimate(f, name, level=level, missing=missing, bounds=bounds)
-            for f, name, bounds in (
-                (_lift, "lift", (0, math.inf)),
-                (_phi, "phi", (-1, 1)),
-                (_error_kappa, "error kappa", (-1, 1)),
-            )
-        ),
-        share(s == t, wrong_t),
-        share(wrong_s, ~wrong_t),
+        both_wrong=share(wrong_s & wrong_t, np.ones(s.size, bool)),
+        lift=coefficient(_lift, "lift", (0, math.inf)),
+        phi=coefficient(_phi, "phi", (-1, 1)),
+        kappa=coefficient(_error_kappa, "error kappa", (-1, 1)),
+        follows=share(s == t, wrong_t),
+        own=share(wrong_s, ~wrong_t),
     )
 
 
@@ -198,4 +195,5 @@ def _error_kappa(sums: Floats) -> Floats:
 
 def _over(a: Floats, b: Floats) -> Floats:
     """Quotients, NaN over 0."""
-    return np.divide(a, b, out=np.full(len(a), np.nan), where=b > _ROUNDING)
+    quotient: Floats = np.divide(a, b, out=np.full(len(a), np.nan), where=b > _ROUNDING)
+    return quotient

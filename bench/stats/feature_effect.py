@@ -19,7 +19,8 @@ class FeatureEffect:
     """Per unit of the feature's difference. `judge`, `human`, `excess` (judge less human): change
     of the log odds of the first response. `judge_ame`, `human_ame`, `excess_ame`: average change
     of its probability; `excess_ame` is the bias to report, as log odds grow with how decided a
-    judge is and so differ between judge and humans that like the feature alike."""
+    judge is and so differ between judge and humans that like the feature alike. A judge that errs
+    dilutes the taste of the humans that it follows, so its excess may be below 0."""
 
     judge: Estimate
     human: Estimate

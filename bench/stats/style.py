@@ -13,9 +13,7 @@ from bench.stats.feature_effect import FeatureEffect, feature_effects
 from bench.stats.verdicts import complete, maybe
 
 # A fence that is never closed runs to the end of the text, as in Markdown.
-_FENCE = re.compile(
-    r"^ {0,3}(`{3,}|~{3,}).*?(?:^ {0,3}\1[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL
-)
+_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,}).*?(?:^ {0,3}\1[`~]*\s*?$|\Z)", re.MULTILINE | re.DOTALL)
 _MARKS = {
     "headings": re.compile(r"^ {0,3}#{1,6}[ \t]", re.MULTILINE),
     "bullets": re.compile(r"^[ \t]*[-*+][ \t]", re.MULTILINE),

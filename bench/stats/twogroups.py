@@ -63,16 +63,9 @@ def two_groups(
         bare = next((e for e in (one, two) if math.isnan(e.lo)), None)
         if bare is not None:
             return basis.undefined(bare.status, bare.note, value)
-        known = sign * r if groups.n_clusters >= SMALL_CLUSTERS else max(0.0, sign * r)
-        below, above = two.estimate - two.lo, two.hi - two.estimate
-        if sign < 0:
-            below, above = above, below
         return basis.estimate(
             value,
-            (
-                value - weight * _joined(one.estimate - one.lo, below, known),
-                value + weight * _joined(one.hi - one.estimate, above, known),
-            ),
+            _mover(one, two, sign, weight, r if groups.n_clusters >= SMALL_CLUSTERS else None),
             se=weight * _joined(one.se, two.se, sign * r),
             n_eff=math.nan,
             df=min(one.df, two.df),
@@ -80,6 +73,18 @@ def two_groups(
         )
 
     return TwoGroups(one, two, combined("difference", -1, 1), combined("mean of groups", 1, 0.5))
+
+
+def _mover(
+    one: Estimate, two: Estimate, sign: int, weight: float, r: float | None
+) -> tuple[float, float]:
+    """Bounds of weight (one + sign two) with the correlation `r`; None: whatever it is."""
+    value = weight * (one.estimate + sign * two.estimate)
+    below, above = two.estimate - two.lo, two.hi - two.estimate
+    if sign < 0:
+        below, above = above, below
+    down = _joined(one.estimate - one.lo, below, r)
+    return value - weight * down, value + weight * _joined(one.hi - one.estimate, above, r)
 
 
 def _joined(a: float, b: float, r: float) -> float:

@@ -13,7 +13,8 @@ from bench.prepare import make_plan, prepare
 from bench.runner import Limits, carry_out
 from bench.stats import cohen_kappa
 from bench.types import Context
-from reports.readings import ItemTable, read
+from reports.read import read
+from reports.readings import ItemTable
 from reports.tables import build
 
 LLMBAR = "github.com/princeton-nlp/LLMBar/900616bff90b6c6c8e1681f7d079250637c55992/Dataset/LLMBar"

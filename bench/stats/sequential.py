@@ -1,0 +1,145 @@
+"""Looking at the results before the end: what may be read off, and when to stop paying.
+
+Planned looks spend the error rate by a boundary (group sequential). Unplanned ones need a bet: an
+e-value is the wealth of someone who bets against equality and cannot expect to gain when it holds.
+It may be read after every item; that it ever reaches 1 / alpha has a chance of at most alpha
+(Ville 1939).
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from bench.stats.clusters import Floats, checked
+from bench.stats.estimate import Basis, Estimate
+from bench.types import BenchError
+
+_NODES = 400
+_LARGEST = sys.float_info.max
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """Of each planned look: `alpha`, the error spent up to it; `z`, the |z| from which to stop."""
+
+    alpha: tuple[float, ...]
+    z: tuple[float, ...]
+
+
+def obrien_fleming(fractions: Sequence[float], alpha: float = 0.05) -> Looks:
+    """Two-sided boundaries of the O'Brien-Fleming type by error spending (Lan & DeMets 1983).
+
+    Each side spends 2 - 2 Phi(z_{alpha/4} / sqrt(t)) up to the share t of the information. The
+    boundaries follow one after the other from the law of the sum of those who went on
+    (Armitage, McPherson & Rowe 1969), integrated numerically. `fractions`: of the clusters (at
+    equal sizes), ascending, the last one at most 1.
+    """
+    t = checked(fractions, 0, 1, "fractions")
+    if t.size == 0 or t[0] <= 0 or (np.diff(t) <= 0).any() or not 0 < alpha < 1:
+        raise BenchError(
+            f"looks at {t.tolist()}, alpha {alpha}; ascending shares above 0 and an alpha between "
+            "0 and 1 expected"
+        )
+    normal = NormalDist()
+    spent = [4 * normal.cdf(normal.inv_cdf(alpha / 4) / math.sqrt(share)) for share in t]
+    return Looks(tuple(spent), tuple(_boundaries(t, np.diff(spent, prepend=0.0))))
+
+
+def _boundaries(t: Floats, stopped: Floats) -> list[float]:
+    """|z| at each look, such that (looks,) `stopped` of all paths first cross there."""
+    from scipy.optimize import brentq
+
+    unit, unit_weights = np.polynomial.legendre.leggauss(_NODES)
+    at, mass = np.zeros(1), np.ones(1)  # where the paths that went on are, and how many
+    z: list[float] = []
+    for step, share, goal in zip(np.diff(t, prepend=0.0), t, stopped, strict=True):
+        sd = math.sqrt(step)
+        known = (at, mass, sd, goal)
+        bound = float(brentq(_surplus, 0, 40 * math.sqrt(share), args=known, xtol=1e-12))
+        z.append(bound / math.sqrt(share))
+        nodes = bound * unit
+        steps = np.exp(-0.5 * ((nodes[:, None] - at) / sd) ** 2) / (sd * math.sqrt(2 * math.pi))
+        at, mass = nodes, steps @ mass * bound * unit_weights
+    return z
+
+
+def _surplus(bound: float, at: Floats, mass: Floats, sd: float, goal: float) -> float:
+    """Paths that the next step takes beyond +-bound, less those that should be."""
+    from scipy.special import ndtr
+
+    beyond = ndtr((-bound - at) / sd) + ndtr((at - bound) / sd)
+    return float(mass @ beyond) - goal
+
+
+def mcnemar_e_value(first_only: int, second_only: int) -> float:
+    """Evidence that two judges differ, from items of different prompts where only one was right:
+    2^n B(b + 1, c + 1), the likelihood ratio of a uniform mixture to a fair coin (Robbins 1970).
+    No discordant item: 1. Overflows to infinity."""
+    return _exp(_log_mixture(first_only, second_only) + (first_only + second_only) * math.log(2))
+
+
+def win_share_sequence(first_only: int, second_only: int, level: float = 0.95) -> Estimate:
+    """Share of the discordant items that the first judge wins, with its confidence sequence: the
+    shares q at which B(b + 1, c + 1) / (q^b (1 - q)^c) stays below 1 / (1 - level).
+
+    It may be read after every item: all its intervals hold together at `level`. It leaves 1/2 out
+    exactly when `mcnemar_e_value` is at least 1 / (1 - level). No discordant item: insufficient.
+    """
+    from scipy.optimize import brentq
+
+    b, c = first_only, second_only
+    mixture, n = _log_mixture(b, c), b + c
+    if not 0 < level < 1:
+        raise BenchError(f"level is {level}; a number between 0 and 1 expected, such as 0.95")
+    basis = Basis("confidence sequence, uniform mixture", level, n, n)
+    if n == 0:
+        return basis.undefined("insufficient", "no discordant item")
+
+    def excess(q: float) -> float:
+        """Above 0 where the e-value against the share q is too large."""
+        likelihood = (b * math.log(q) if b else 0.0) + (c * math.log1p(-q) if c else 0.0)
+        return mixture - likelihood + math.log(1 - level)
+
+    share, edge = b / n, 1e-300
+    lo = float(brentq(excess, edge, share, xtol=1e-14)) if b else 0.0
+    hi = float(brentq(excess, share, 1 - 1e-16, xtol=1e-14)) if c else 1.0
+    se = math.sqrt(share * (1 - share) / n) if b and c else math.nan
+    return basis.estimate(share, (lo, hi), se=se, n_eff=float(n), df=math.inf)
+
+
+def signflip_e_values(sums: ArrayLike) -> Floats:
+    """(G,) e-value after each prompt: the anytime counterpart of the sign-flip test.
+
+    `sums`: (G,) sums of a prompt's differences, first judge minus second, in the order in which
+    the prompts were finished, each complete. If x is as likely as -x, then exp(l x) / cosh(l x)
+    is a fair bet at any stake l (de la Pena 1999); the wealth is averaged over both signs and
+    stakes of 1/16 to 2 in powers of 2, so that evidence of either direction counts.
+
+    Raises BenchError for a sum that is NaN or infinite, with its position.
+    """
+    x = checked(sums, -_LARGEST, _LARGEST, "sums")
+    stakes = np.array([sign * 2.0**k for k in range(-4, 2) for sign in (1, -1)])
+    bets = x[:, None] * stakes
+    # log cosh y = |y| + log(1 + exp(-2 |y|)) - log 2
+    size = np.abs(bets)
+    gains = bets - size - np.log1p(np.exp(-2 * size)) + math.log(2)
+    wealth: Floats = np.exp(np.cumsum(gains, axis=0)).mean(axis=1)
+    return wealth
+
+
+def _log_mixture(b: int, c: int) -> float:
+    """log B(b + 1, c + 1)."""
+    if b < 0 or c < 0:
+        raise BenchError(f"discordant counts {b} and {c}; at least 0 expected")
+    return math.lgamma(b + 1) + math.lgamma(c + 1) - math.lgamma(b + c + 2)
+
+
+def _exp(x: float) -> float:
+    return math.exp(x) if x < 700 else math.inf
