@@ -83,7 +83,8 @@ def _metrics(study: Study, found: Position, item: Ints, first: Floats, swapped: 
     table = study.table
     clusters = table.cluster[item]
     human = np.sign(table.preference[item] - 0.5)
-    cost = accuracy_cost(first, swapped, human, clusters) if (human != 0).any() else None
+    labelled = np.isfinite(human) & (human != 0)
+    cost = accuracy_cost(first, swapped, human, clusters) if labelled.any() else None
     return {
         "flip_rate": found.flip,
         "hard_flip": found.hard_flip,

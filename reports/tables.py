@@ -12,6 +12,7 @@
 `official`     the score that a benchmark's authors define, beside our strict reading
 `cost`         per judge: tokens, money, speed (the only table that depends on the clock)
 `headline`     trained judges against prompted ones: the verdict
+`people`       each judge beside the annotators: would it do instead of one of them
 `data`         items, prompts, votes; chance; human agreement and ceiling
 `annotators`   agreement of every pair of annotators
 `estimates`    every number of these with its method, counts, status and note
@@ -29,6 +30,7 @@ from reports.data import annotators_table, data_table
 from reports.headline import default_question, headline_table
 from reports.official import official_table
 from reports.pairs import pairs_table
+from reports.people import people_table
 from reports.position import position_table, slots_table
 from reports.ranking import rankings, with_ranks
 from reports.rules import rules_table
@@ -59,6 +61,7 @@ def build(ledger: Ledger) -> dict[str, pd.DataFrame]:
         "official": official_table(study),
         "cost": cost,
         "headline": headline_table(study, default_question(study), usd_per_1000(cost)),
+        "people": people_table(study),
         "data": data_table(study),
         "annotators": annotators_table(study),
     }

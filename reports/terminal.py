@@ -39,7 +39,8 @@ def show(tables: Mapping[str, pd.DataFrame], console: Console) -> None:
         if len(mine["headline"]):
             verdict = sentence(mine["headline"].iloc[0].to_dict())
             console.print(verdict, style="bold", markup=False, highlight=False)
-        _scores(overall, console)
+        if overall["mean"].notna().any():
+            _scores(overall, console)
         _behaviour(overall, mine["position"], tables["cost"], console)
         _groups(mine["domains"], list(overall.judge), about, console)
         _differences(mine["pairs"], overall, console)
@@ -97,7 +98,7 @@ def _behaviour(
             _interval(swaps, "flip_rate") if swaps else "n/a",
             _interval(swaps, "first_slot") if swaps else "n/a",
             _failures(row),
-            f"{_number(row['mean_if_failures_wrong'])}–{_number(row['mean_if_failures_right'])}",
+            _bounds(row),
             "–" if tokens.isna().all() else f"{tokens.sum():,.0f}",
             "–" if math.isnan(spent.usd_per_1000) else f"{spent.usd_per_1000:.3f}",
             _rate(spent.judgments_per_s),
@@ -215,6 +216,11 @@ def _interval(row: Mapping[Any, Any], metric: str) -> str:
     few = "*" if row[f"{metric}_status"] == "ok_small" else ""
     ends = f"{_number(row[f'{metric}_lo'])}, {_number(row[f'{metric}_hi'])}"
     return f"{_number(row[metric])}{few} [{'–' if math.isnan(row[f'{metric}_lo']) else ends}]"
+
+
+def _bounds(row: Mapping[Any, Any]) -> str:
+    ends = row["mean_if_failures_wrong"], row["mean_if_failures_right"]
+    return "n/a" if math.isnan(ends[0]) else "–".join(map(_number, ends))
 
 
 def _number(value: float) -> str:

@@ -37,6 +37,10 @@ class Affinity:
     the family's response, `second` where they prefer the other one, `difference` the bias; humans'
     ties are left out.
 
+    The intervals are those of Wilson, of Bonett and Price, and of MOVER, adjusted to clusters; that
+    of `ratio` is a cluster bootstrap. Fewer than 30 pairs, in `equal_opportunity` on either side:
+    insufficient.
+
     `n_unknown`: pairs without the family of a response. `n_missing` of the estimates: pairs of the
     comparison without a verdict of the judge, of humans or of another judge.
     """
@@ -66,10 +70,6 @@ def affinity(
     """`judge`, `human`: (n,) verdicts. `families`: of the first and the second response of each
     pair, None or "" where unknown. `related`: the families that count as the judge's own.
     `others`: (n, k) verdicts of judges of other families. `clusters`: (n,) prompt ids.
-
-    The intervals are those of Wilson, Bonett and Price, and MOVER, adjusted to clusters; that of
-    `ratio` is a cluster bootstrap. Fewer than 30 pairs, in `equal_opportunity` on either side:
-    insufficient.
     """
     said = {"judge": maybe(judge, -1, 1, "judge"), "human": maybe(human, -1, 1, "human")}
     n = said["human"].size

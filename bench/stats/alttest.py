@@ -131,7 +131,8 @@ def alternative_annotator_test(
         basis = Basis("alternative annotator test", level, said.size, groups.n_clusters, missing)
         why = f"{kept.size} annotators with {MIN_ITEMS} items on several prompts; 3 needed"
         none = basis.undefined("insufficient", why)
-        return AltTest(epsilon, q, kept[:0], *[np.zeros(0)] * 5, none, none, why)
+        e = np.zeros(0)
+        return AltTest(epsilon, q, kept[:0], e, e, e, e, e, none, none, why)
     by_prompt = [column for j in kept for column in sums[j]]
     drawn = Resample.of(by_prompt, range(groups.n_clusters), replicates=replicates, seed=seed)
     sample = Resample(groups, drawn.observed, drawn.draws, seed)

@@ -28,6 +28,9 @@ WIDE_ENOUGH = 80
 
 _POISSON_FROM = 100  # clusters; below, the random total of Poisson weights would add noise
 _CHUNK_CELLS = 1 << 21  # 16 MiB of weights at a time
+NO_SPREAD = 1e-9
+"""Resamples that differ by less differ by rounding: their sums stand on a grid."""
+
 _UNDEFINED = 0.05  # share of undefined resamples that an interval survives
 
 Statistic = Callable[[Floats], Floats]
@@ -162,7 +165,7 @@ class Resample:
         if lost > _UNDEFINED:
             note = f"not defined in {lost:.0%} of the resamples"
             return basis.undefined("degenerate", note, value)
-        if found.max() - found.min() < 1e-12:
+        if found.max() - found.min() < NO_SPREAD:
             return basis.undefined("degenerate", "no variation between prompts", value)
         lo, hi = percentile_interval(found, value, level, self.groups)
         return basis.estimate(

@@ -47,8 +47,8 @@ def obrien_fleming(fractions: Sequence[float], alpha: float = 0.05) -> Looks:
             f"looks at {t.tolist()}, alpha {alpha}; ascending shares above 0 and an alpha between "
             "0 and 1 expected"
         )
-    normal = NormalDist()
-    spent = [4 * normal.cdf(normal.inv_cdf(alpha / 4) / math.sqrt(share)) for share in t]
+    z = NormalDist().inv_cdf(1 - alpha / 4)
+    spent = [2 * math.erfc(z / math.sqrt(2 * share)) for share in t]
     return Looks(tuple(spent), tuple(_boundaries(t, np.diff(spent, prepend=0.0))))
 
 

@@ -19,13 +19,15 @@ cycles of 1/4 of the triples (Kendall & Babington Smith 1940).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from bench.stats.clusters import Clusters, Floats, Ints, checked
 from bench.stats.estimate import Basis, Estimate
+from bench.stats.intervals import wilson
 from bench.stats.resample import REPLICATES, Resample
 from bench.types import BenchError
 
@@ -83,8 +85,10 @@ def transitivity(
     triple; the three share their resamples. `n_items` is the number of triples below the line,
     `n_missing` the incomplete ones.
 
-    No triple below the line: insufficient. Raises BenchError for an outcome that is not -1, 0 or
-    1, a system against itself, and a pair that occurs twice at one prompt, with the position.
+    No triple below the line: insufficient. Where no resample differs, as with no cycle at all, the
+    interval is Wilson's for as many rows as prompts. Raises BenchError for an outcome that is not
+    -1, 0 or 1, a system against itself, and a pair that occurs twice at one prompt, with the
+    position.
     """
     sign = checked(outcomes, -1, 1, "outcomes")
     groups = Clusters.of(clusters, sign.size)
@@ -200,7 +204,7 @@ class _Shares:
         if n == 0:
             basis = Basis(name, self.level, 0, self.resample.groups.n_clusters, self.missing)
             return basis.undefined("insufficient", "no such triples")
-        return self.resample.estimate(
+        found = self.resample.estimate(
             lambda sums: _ratio(sums[:, bad].sum(axis=1), sums[:, among].sum(axis=1)),
             name,
             level=self.level,
@@ -208,6 +212,13 @@ class _Shares:
             missing=self.missing,
             bounds=(0.0, 1.0),
         )
+        if found.status != "degenerate" or math.isnan(found.estimate):
+            return found
+        # No prompt differs from another: the prompts, not their triples, are what was seen.
+        prompts = found.n_clusters
+        bound = wilson(found.estimate * prompts, prompts, self.level)
+        note = f"{found.note}: Wilson interval for as many rows as prompts"
+        return replace(found, lo=bound.lo, hi=bound.hi, status="ok_small", note=note)
 
 
 def _ratio(top: Floats, bottom: Floats) -> Floats:

@@ -63,9 +63,10 @@ def two_groups(
         bare = next((e for e in (one, two) if math.isnan(e.lo)), None)
         if bare is not None:
             return basis.undefined(bare.status, bare.note, value)
+        few = groups.n_clusters < SMALL_CLUSTERS
         return basis.estimate(
             value,
-            _mover(one, two, sign, weight, r if groups.n_clusters >= SMALL_CLUSTERS else None),
+            _mover(one, two, sign, weight, max(0.0, sign * r) if few else sign * r),
             se=weight * _joined(one.se, two.se, sign * r),
             n_eff=math.nan,
             df=min(one.df, two.df),
@@ -75,10 +76,8 @@ def two_groups(
     return TwoGroups(one, two, combined("difference", -1, 1), combined("mean of groups", 1, 0.5))
 
 
-def _mover(
-    one: Estimate, two: Estimate, sign: int, weight: float, r: float | None
-) -> tuple[float, float]:
-    """Bounds of weight (one + sign two) with the correlation `r`; None: whatever it is."""
+def _mover(one: Estimate, two: Estimate, sign: int, weight: float, r: float) -> tuple[float, float]:
+    """Bounds of weight (one + sign two), `r` the correlation of one and sign two."""
     value = weight * (one.estimate + sign * two.estimate)
     below, above = two.estimate - two.lo, two.hi - two.estimate
     if sign < 0:

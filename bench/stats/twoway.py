@@ -71,6 +71,6 @@ def two_way_mean(
         mean,
         (mean - critical * se, mean + critical * se),
         se=se,
-        n_eff=float(x.var()) / variance,
+        n_eff=min(float(x.size), float(x.var()) / variance),
         df=df,
     )

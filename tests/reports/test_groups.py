@@ -229,3 +229,45 @@ def test_cycles_of_writers(tmp_path, make_item) -> None:
     assert (row.cycle, row.order, row.n_incomplete) == (10, 30, 0)
     assert row.cycles == 0.25
     assert row.cycles_lo < 0.25 < row.cycles_hi
+
+
+def voted(make_item, n: int, accuracy: float, seed: int = 3):
+    """n pairs whose response 0 is right, labelled by three people of that accuracy."""
+    draw = random.Random(seed)
+    items = []
+    for i in range(n):
+        votes = [float(draw.random() < accuracy) for _ in range(3)]
+        labels = tuple(Label(f"w{k}", (v, 1 - v)) for k, v in enumerate(votes))
+        items.append(make_item(i, labels=labels))
+    return items
+
+
+def test_a_judge_as_good_as_people_may_replace_them(tmp_path, make_item) -> None:
+    draw = random.Random(11)
+    items = voted(make_item, 600, 0.85)
+    rows = {}
+    for name, accuracy in (("like them", 0.85), ("coin", 0.5)):
+        right = [draw.random() < accuracy for _ in items]
+        folder = tmp_path / name
+        folder.mkdir()
+        tables = tables_of(folder, items, lambda i, t, right=right: picks(t, 0 if right[i] else 1))
+        rows[name] = tables["people"].set_index("scope").loc["pooled"]
+    good, coin = rows["like them"], rows["coin"]
+    assert good["alt_omega_0.1"] == 1
+    assert coin["alt_omega_0.2"] == 0
+    assert good.kappa_difference_lo < 0 < good.kappa_difference_hi
+    assert coin.kappa_difference_hi < 0
+    assert good.majority_of_rest == pytest.approx(good.human_majority_of_rest, abs=0.04)
+    assert coin.majority_of_rest_lo < 0.5 < coin.majority_of_rest_hi
+    # Two of three votes sort, the third scores: it is right in .85 whatever the others said.
+    for stratum in ("unanimous", "split"):
+        lo, hi = good[f"judge_{stratum}_lo"], good[f"judge_{stratum}_hi"]
+        assert lo < 0.85**2 + 0.15**2 < hi
+    assert good.human_unanimous > good.judge_unanimous, "people are unanimous where it is easy"
+    assert good.share_majority == 0, "two votes have no majority"
+    assert good.n_annotators == 3
+
+
+def test_one_annotator_gives_no_row_about_people(tmp_path, make_item) -> None:
+    items = [make_item(i) for i in range(40)]
+    assert tables_of(tmp_path, items, lambda i, t: picks(t, 0))["people"].empty

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from statsmodels.stats.proportion import proportion_confint
 
 from bench.stats import Clusters, cluster_wilson, pooled_deff, wilson
+from bench.stats.intervals import clopper_pearson, jeffreys
 from bench.types import BenchError
 
 CREDIT = st.sampled_from([0.0, 0.25, 0.5, 1.0])
@@ -38,6 +39,34 @@ def test_wilson_agrees_with_statsmodels(x, n, level):
     e = wilson(x, n, level)
     expected = proportion_confint(x, n, alpha=1 - level, method="wilson")
     np.testing.assert_allclose((e.lo, e.hi), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("interval_of", [clopper_pearson, jeffreys])
+def test_clopper_pearson_and_jeffreys_vector(vector, interval_of):
+    v = vector("ci.proportion")
+    for text in v.inputs["x_over_n"]:
+        x, n = map(int, text.split("/"))
+        e = interval_of(x, n)
+        v.close((e.lo, e.hi), text, interval_of.__name__)
+        assert 0 <= e.lo < e.estimate + 1e-12 and e.estimate - 1e-12 < e.hi <= 1
+        assert math.isnan(e.se) == (interval_of is clopper_pearson and x in (0, n))
+
+
+@pytest.mark.parametrize(("x", "n", "level"), [(0, 7, 0.9), (3, 11, 0.99), (500, 1000, 0.5)])
+def test_exact_intervals_agree_with_statsmodels(x, n, level):
+    for ours, method in ((clopper_pearson, "beta"), (jeffreys, "jeffreys")):
+        e = ours(x, n, level)
+        expected = proportion_confint(x, n, alpha=1 - level, method=method)
+        np.testing.assert_allclose((e.lo, e.hi), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("interval_of", [clopper_pearson, jeffreys])
+def test_exact_intervals_refuse_what_is_none(interval_of):
+    assert interval_of(0, 0).status == "insufficient"
+    with pytest.raises(BenchError, match="3 successes of 2"):
+        interval_of(3, 2)
+    with pytest.raises(BenchError, match="level is 95"):
+        interval_of(1, 2, 95)
 
 
 def test_cluster_wilson_vector(vector):

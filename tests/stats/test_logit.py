@@ -173,6 +173,7 @@ def test_separation_is_shrunk_and_said():
     fit = fit_logit({"flag": flag, "z": z}, y, range(200))
     assert "separated" in fit.note
     assert np.isfinite(fit.coefficients).all()
+    np.testing.assert_allclose(fit.influence.mean(axis=0), 0, atol=1e-9)
 
 
 def test_columns_that_imply_each_other_share_the_effect():

@@ -137,7 +137,7 @@ def test_a_ranking_with_ties_contradicts_nothing():
             outcomes[prompt, a, b] = int(np.sign(score[a] - score[b]))
     found = transitivity(*table(outcomes), **FEW)
     for share in (found.cycles, found.chains, found.weak):
-        assert share.estimate == 0 and share.status == "degenerate" and math.isnan(share.lo)
+        assert share.estimate == 0 == share.lo and 0 < share.hi < 0.1 and share.note
     assert found.triples.shared and found.triples.equal and found.triples.order
 
 
