@@ -89,9 +89,10 @@ class Label:
 class Item:
     """One prompt with its candidate responses and what humans (or a program) said of them.
 
-    `id`: unique in its task. `prompt`: at least one message. `responses`: 2 to 62.
-    `labels`: one entry per annotator, each with one utility per response; none in the view that a
-    judge gets, and where nobody labelled: such an item has verdicts and no score. `meta`: small JSON values that no statistic depends on.
+    `id`: unique in its task. `prompt`: at least one message. `responses`: 2 to 62. `labels`: one
+    entry per annotator, each with one utility per response; none in the view that a judge gets,
+    and where nobody labelled: such an item has verdicts and no score. `meta`: small JSON values
+    that no statistic depends on.
     """
 
     id: str

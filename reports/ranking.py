@@ -36,14 +36,18 @@ Rankings = dict[tuple[str, str, str], Ranking]
 def rankings(study: Study, scores: pd.DataFrame) -> Rankings:
     """By (task, scope, group), subsets left out. `scores`: the rows of `score_rows`."""
     here = dict(iter(scores.groupby(["task", "scope", "group"], sort=False)))
-    found = {}
+    found: Rankings = {}
+    made: dict[tuple[bytes, bool], Ranking] = {}  # where a task has one domain, three are the same
     for group in study.groups:
         key = (group.task, group.scope, group.name)
         if group.scope != "subset" and key in here:
             known = here[key].dropna(subset=["mean"])
             ordered = known.sort_values("mean", ascending=False, kind="stable")
             if len(ordered) > 1:
-                found[key] = _ranking(study, group, tuple(ordered.judge))
+                same = (group.items.tobytes(), _strata(study, group) is not None)
+                if same not in made:
+                    made[same] = _ranking(study, group, tuple(ordered.judge))
+                found[key] = made[same]
     return found
 
 
@@ -52,7 +56,8 @@ def _ranking(study: Study, group: Group, judges: tuple[str, ...]) -> Ranking:
     rows = np.flatnonzero(group.items & table.decided)
     credits = np.stack([study.scores[judge][rows] for judge in judges], axis=1)
     clusters = table.cluster[rows]
-    strata = np.array(table.domain)[rows] if group.scope == "overall" else None
+    strata = _strata(study, group)
+    strata = None if strata is None else strata[rows]
     all_pairs = simultaneous(credits, clusters, strata)
     better = all_pairs.better()
     whole = ~np.isnan(credits).any(axis=1)
@@ -66,6 +71,13 @@ def _ranking(study: Study, group: Group, judges: tuple[str, ...]) -> Ranking:
         first,
         {(judges[c.first], judges[c.second]): c for c in all_pairs.comparisons},
     )
+
+
+def _strata(study: Study, group: Group) -> NDArray[np.str_] | None:
+    """(items,) domains where the group's score is the mean over several, else None."""
+    domains = np.array(study.table.domain)
+    several = len(np.unique(domains[group.items])) > 1
+    return domains if group.scope == "overall" and several else None
 
 
 def with_ranks(scores: pd.DataFrame, found: Rankings, pairs: pd.DataFrame) -> pd.DataFrame:

@@ -16,14 +16,16 @@ from rich.text import Text
 from reports.headline import sentence
 from reports.readings import FAILURES, LOST
 
-WIDTH = 150  # columns at least: a line that the terminal wraps loses nothing, a cut one does
+WIDTH = 160  # columns at least: a line that the terminal wraps loses nothing, a cut one does
 DOMAINS_ACROSS = 8  # more columns than this are read in the files
 INCOMPLETE = 0.01  # share of showings without an answer from which a row is marked
 
 LEGEND = (
     "mean: average credit over the orders shown; strict: right in every order. Unweighted mean "
     "over domains; 95 % intervals, cluster-adjusted by prompt. kappa: label-swap-symmetrised, "
-    "pairs only. A failed verdict counts as wrong. *: little data, read the interval."
+    "pairs only. A failed verdict counts as wrong. rank: between which places, all judges compared "
+    "at once; those that share a letter do not differ. mde: difference from the leader that would "
+    "have shown in four of five such samples. *: little data, read the interval."
 )
 
 
@@ -67,12 +69,14 @@ def _scores(overall: pd.DataFrame, console: Console) -> None:
     metrics = {"mean": "mean", "strict": "strict", "kappa": "kappa"}
     if overall.ceiling_share.notna().any():
         metrics["ceiling_share"] = "of ceiling"
-    table = _table("judge", "kind", *metrics.values(), "items", "prompts")
+    table = _table("judge", "kind", *metrics.values(), "rank", "mde", "items", "prompts")
     for row in overall.to_dict("records"):
         table.add_row(
             escape(row["judge"]),
             _nature(row),
             *(_interval(row, metric) for metric in metrics),
+            _rank(row),
+            _number(row["mde"]),
             f"{row['n_items']:,}",
             f"{row['n_prompts']:,}",
             style=_style(row),
@@ -218,13 +222,22 @@ def _interval(row: Mapping[Any, Any], metric: str) -> str:
     return f"{_number(row[metric])}{few} [{'–' if math.isnan(row[f'{metric}_lo']) else ends}]"
 
 
+def _rank(row: Mapping[Any, Any]) -> str:
+    """Between which places, and the letters: "1–3 ab"."""
+    if pd.isna(row["rank"]):
+        return "–"
+    ends = dict.fromkeys((row["rank_lo"], row["rank_hi"]))
+    return f"{'–'.join(map(str, ends))} {row['letters']}"
+
+
 def _bounds(row: Mapping[Any, Any]) -> str:
     ends = row["mean_if_failures_wrong"], row["mean_if_failures_right"]
     return "n/a" if math.isnan(ends[0]) else "–".join(map(_number, ends))
 
 
 def _number(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.3f}".replace("0.", ".", 1)
+    # Adding 0 takes the sign off what rounds to nothing.
+    return "–" if math.isnan(value) else f"{round(value, 3) + 0.0:.3f}".replace("0.", ".", 1)
 
 
 def _rate(value: float) -> str:

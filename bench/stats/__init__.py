@@ -11,8 +11,8 @@ from bench.stats.ceiling import (
 from bench.stats.clusters import Clusters, pooled_deff
 from bench.stats.combine import failure_bounds, macro
 from bench.stats.estimate import Basis, Estimate, Soundness
-from bench.stats.intracluster import intracluster_correlation
 from bench.stats.intervals import cluster_wilson, wilson
+from bench.stats.intracluster import intracluster_correlation
 from bench.stats.kappa import cohen_kappa, symmetrised_kappa
 from bench.stats.paired import cluster_bonett_price
 

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bench.stats.calibration import clustered_t
 from bench.stats.clusters import Clusters, Floats, checked, critical_value
 from bench.stats.estimate import Basis, Estimate
-from bench.stats.intervals import cluster_wilson
+from bench.stats.intervals import cluster_wilson, clustered_t
 from bench.stats.logit import CLEAR
 from bench.stats.paired import cluster_bonett_price
 from bench.stats.resample import REPLICATES, Resample, Statistic

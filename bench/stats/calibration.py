@@ -17,12 +17,11 @@ from bench.stats.clusters import (
     Clusters,
     Floats,
     checked,
-    clustered_mean,
     critical_value,
     mean_variance,
 )
 from bench.stats.estimate import Basis, Estimate
-from bench.stats.intervals import NO_ERROR, score_interval
+from bench.stats.intervals import NO_ERROR, clustered_t, score_interval
 from bench.stats.paired import cluster_bonett_price
 from bench.stats.resample import REPLICATES, bootstrap
 from bench.types import BenchError
@@ -37,34 +36,6 @@ def confidences(confidence: ArrayLike, correct: ArrayLike) -> tuple[Floats, Floa
     if c.size != y.size:
         raise BenchError(f"{c.size} confidences for {y.size} outcomes; one each expected")
     return c, y
-
-
-def clustered_t(
-    values: Floats,
-    clusters: Clusters,
-    method: str,
-    *,
-    level: float,
-    missing: int = 0,
-    bounds: tuple[float, float],
-) -> Estimate:
-    """Mean of (n,) values with the interval of t(G_eff - 1) and the CR1 error, cut at `bounds`.
-
-    No row: insufficient. One row, one cluster, no variation: the mean without interval.
-    """
-    basis = Basis(method, level, values.size, clusters.n_clusters, missing)
-    if values.size == 0:
-        return basis.undefined("insufficient", "no items")
-    mean = clustered_mean(values, clusters)
-    if values.size == 1:
-        return basis.undefined("insufficient", "one item: its error is unknown", mean.value)
-    if clusters.n_clusters == 1:
-        return basis.undefined("one_cluster", "one prompt: its error is unknown", mean.value)
-    if math.isnan(mean.se):
-        return basis.undefined("degenerate", NO_ERROR, mean.value)
-    half = critical_value(level, clusters.df) * mean.se
-    interval = max(bounds[0], mean.value - half), min(bounds[1], mean.value + half)
-    return basis.estimate(mean.value, interval, se=mean.se, n_eff=mean.n_eff, df=clusters.df)
 
 
 def brier(

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bench.stats.calibration import clustered_t
 from bench.stats.clusters import Clusters, Floats, checked
 from bench.stats.estimate import Estimate
-from bench.stats.intervals import cluster_wilson
+from bench.stats.intervals import cluster_wilson, clustered_t
 from bench.types import BenchError
 
 

@@ -107,6 +107,34 @@ def fractional_rows(credit: Floats, n_eff: float, critical: float) -> float:
     return n_eff * (n_eff + critical**2) * binary / (n_eff * variance + critical**2 * binary)
 
 
+def clustered_t(
+    values: Floats,
+    clusters: Clusters,
+    method: str,
+    *,
+    level: float,
+    missing: int = 0,
+    bounds: tuple[float, float],
+) -> Estimate:
+    """Mean of (n,) values with the interval of t(G_eff - 1) and the CR1 error, cut at `bounds`.
+
+    No row: insufficient. One row, one cluster, no variation: the mean without interval.
+    """
+    basis = Basis(method, level, values.size, clusters.n_clusters, missing)
+    if values.size == 0:
+        return basis.undefined("insufficient", "no items")
+    mean = clustered_mean(values, clusters)
+    if values.size == 1:
+        return basis.undefined("insufficient", "one item: its error is unknown", mean.value)
+    if clusters.n_clusters == 1:
+        return basis.undefined("one_cluster", "one prompt: its error is unknown", mean.value)
+    if math.isnan(mean.se):
+        return basis.undefined("degenerate", NO_ERROR, mean.value)
+    half = critical_value(level, clusters.df) * mean.se
+    interval = max(bounds[0], mean.value - half), min(bounds[1], mean.value + half)
+    return basis.estimate(mean.value, interval, se=mean.se, n_eff=mean.n_eff, df=clusters.df)
+
+
 def _few(p: float, n_eff: float) -> Soundness | None:
     """ok_small where fewer than 5 effective successes or failures carry the interval."""
     return "ok_small" if n_eff * min(p, 1 - p) < MIN_EFFECTIVE_FAILURES else None

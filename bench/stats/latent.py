@@ -177,7 +177,8 @@ def latent_truth(
     A judge is not scored by the probability of the class he names, which is low for a right answer
     where the votes are weak. Given the truth he errs independently of the raters, so the regression
     of "the judge said l" on the posteriors has the coefficients P(said l | class c); his accuracy
-    is their sum over l = c by the shares of the classes. It may leave [0, 1] by chance.
+    is their sum over l = c by the shares of the classes, less its bias by bootstrap. It may leave
+    [0, 1] by chance. Simulated coverage of 95 %: .92 to .96 (150 to 400 items, 3 or 4 raters).
 
     Intervals by cluster bootstrap, every resample refitted from the fit found (warm start).
     Insufficient where fewer than three raters labelled anything; out_of_range where they do not
@@ -186,8 +187,8 @@ def latent_truth(
     """
     if not 0 <= smoothing < math.inf:
         raise BenchError(f"smoothing is {smoothing}; a number from 0 on expected")
-    labels = np.asarray(ratings, dtype=np.float64)
-    labels = maybe(labels, *_ANY, "ratings", ndim=3 if labels.ndim == 3 else 2)
+    deep = np.asarray(ratings, dtype=object).ndim == 3
+    labels = maybe(ratings, *_ANY, "ratings", ndim=3 if deep else 2)
     labels = labels.reshape(*labels.shape[:2], -1) if labels.size else np.zeros((0, 0, 1))
     said = np.zeros(len(labels)) if judge is None else maybe(judge, *_ANY, "judge")
     complete(ratings=labels, judge=said)
@@ -202,14 +203,9 @@ def latent_truth(
     codes = np.where(np.isnan(labels), -1, np.searchsorted(classes, labels)).astype(np.int64)
     model = _Model.of(codes, classes.size, smoothing)
     named = (said[:, None] == classes).astype(np.float64)
-    once = np.ones((groups.n_items, 1))
-    found = model.fit(model.majority(), once)
-    draws = observed = model.numbers(found, named, once)
-    if groups.n_clusters > 1:
-        drawn = weights(groups.n_clusters, range(replicates), seed)[:, groups.codes].T
-        refits = model.fit(found.posterior.repeat(replicates, axis=1), drawn, _REFIT_DONE)
-        draws = model.numbers(refits, named, drawn)
-    sample, q = Resample(groups, observed, draws, seed), classes.size
+    found = model.fit(model.majority(), np.ones((groups.n_items, 1)))
+    sample = _resampled(model, found, named, groups, replicates, seed)
+    q = classes.size
 
     def estimate(column: int, what: str, bounds: tuple[float, float] = (0, 1)) -> Estimate:
         def number(numbers: Floats) -> Floats:
@@ -231,6 +227,23 @@ def latent_truth(
         gain=model.gain(found, seed),
         note="",
     )
+
+
+def _resampled(
+    model: _Model, found: _Fit, named: Floats, groups: Clusters, replicates: int, seed: int
+) -> Resample:
+    """`_Model.numbers` of the fit and of refits to resampled prompts, the judge's less its bias."""
+    observed = model.numbers(found, named, np.ones((groups.n_items, 1)))
+    if groups.n_clusters == 1:
+        return Resample(groups, observed, observed, seed)
+    drawn = weights(groups.n_clusters, range(replicates), seed)[:, groups.codes].T
+    refits = model.fit(found.posterior.repeat(replicates, axis=1), drawn, _REFIT_DONE)
+    draws = model.numbers(refits, named, drawn)
+    # Confusions that fit their own items too well make the truth look surer, and the judge worse,
+    # than they are; the resamples show by how much, once from the sample to them.
+    bias = draws.mean(axis=0) - observed
+    bias[:, :-1] = 0
+    return Resample(groups, observed - bias, draws - 2 * bias, seed)
 
 
 def _refusal(basis: Basis, labels: Floats, groups: Clusters, seed: int) -> Estimate | None:

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bench.stats.calibration import clustered_t
 from bench.stats.clusters import Clusters, Floats, checked, mean_variance
 from bench.stats.estimate import Basis, Estimate, Soundness
+from bench.stats.intervals import clustered_t
 from bench.types import BenchError
 
 INTERCEPT = "intercept"

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bench.stats.calibration import clustered_t, confidences
+from bench.stats.calibration import confidences
 from bench.stats.clusters import NO_VARIANCE, Clusters, Floats, checked, clustered_mean
 from bench.stats.estimate import Estimate
+from bench.stats.intervals import clustered_t
 from bench.types import BenchError
 
 

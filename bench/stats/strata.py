@@ -30,7 +30,7 @@ _MOST_ITERATIONS = 3_000
 class Stratum:
     """`share`: of the items, each counting for its share of the splits that put it here. `judge`,
     `human`: agreement with the other half of the votes, of the judge and of a human of the half
-    that chose the stratum."""
+    that chose the stratum; of a tied half that human agrees in 1/2, whatever the others say."""
 
     share: Estimate
     judge: Estimate

@@ -93,7 +93,8 @@ def tables(path: Path) -> None:
         made = build(ledger)
     seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"tables: {sum(map(len, made.values())):,} rows of {len(made)} tables in {seconds:.1f} s, peak {peak:.2f} GB")
+    rows = sum(map(len, made.values()))
+    print(f"tables: {rows:,} rows of {len(made)} tables in {seconds:.1f} s, peak {peak:.2f} GB")
 
 
 def main() -> None:

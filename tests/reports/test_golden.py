@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from bench.cli import app
 from bench.ledger import Ledger
-from bench.prepare import make_plan, prepare
-from bench.runner import Limits, carry_out
 from bench.stats import cohen_kappa
-from bench.types import Context
 from reports.read import read
 from reports.readings import ItemTable
 from reports.tables import build
@@ -26,15 +25,11 @@ GPT4 = "replay:llmbar/GPT-4/Vanilla"
 
 
 def run(judges: str, tasks: str, folder: Path) -> Path:
-    plan = make_plan(judges, tasks)
-    prepared = prepare(plan, Context(cache=folder))
-    path = folder / "ledger.sqlite"
-    with Ledger(path, write=True) as ledger:
-        ledger.write_plan(plan, prepared.items, [judge.card for judge in prepared.judges])
-        assert not carry_out(
-            prepared.items, prepared.judges, ledger, repeats=1, limits=Limits(), show=lambda _: None
-        )
-    return path
+    """What a user types; the ledger that it leaves."""
+    arguments = ["run", "--judges", judges, "--tasks", tasks, "--out", str(folder)]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    return folder / "ledger.sqlite"
 
 
 def published(mirror: Path) -> dict[tuple[str, str, str], dict[str, object]]:
@@ -123,3 +118,22 @@ def test_pandalm_trained_against_prompted(mirror, tmp_path: Path) -> None:
     assert results.loc[("overall", "gpt-3.5-turbo-pandalm"), "unparsed"] == pytest.approx(25 / 999)
     assert tables["cost"].judgments_per_s.isna().tolist()[:2] == [True, True]
     assert tables["data"].n_prompts.iloc[0] == 170
+
+
+def test_qlora_position_and_transitivity_of_gpt_4(mirror, tmp_path: Path) -> None:
+    """Counts of the recorded verdicts; nobody published them."""
+    with Ledger(run("gpt-4-vicuna", "qlora_vicuna", tmp_path)) as ledger:
+        tables = build(ledger)
+    swaps = tables["position"].set_index(["scope", "judge"]).loc[("pooled", "gpt-4-vicuna")]
+    assert (swaps.n_pairs, swaps.n_prompts, swaps.n_unparsed) == (2240, 80, 13)
+    assert swaps.FS + swaps.SF + swaps.TT == 1367
+    assert swaps.FF + swaps.SS == 456
+    assert swaps.flip_rate == pytest.approx(1 - 1367 / 2227)
+    assert swaps.first_slot_lo > 0.6, "it leans to what it is shown first"
+    assert swaps.primacy_share == pytest.approx(797 / 860)
+    cycles = tables["transitivity"].set_index("judge")
+    gpt, coin = cycles.loc["gpt-4-vicuna"], cycles.loc["random"]
+    assert gpt[["order", "cycle", "chain", "shared", "split", "equal"]].sum() == 80 * 56
+    assert gpt.cycles_hi < 0.01
+    assert coin.cycles_lo < 0.25 < coin.cycles_hi, "a coin without ties makes cycles of a quarter"
+    assert tables["leaderboard"].mean_status.unique().tolist() == ["not_applicable"]

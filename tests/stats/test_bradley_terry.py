@@ -86,6 +86,12 @@ def test_two_systems_are_the_log_odds():
     assert first[1].se == pytest.approx(math.sqrt(1 / 2.5 + 1 / 7.5))
 
 
+def test_a_chain_of_wins_joins_systems_that_never_beat_each_other():
+    circle = bradley_terry([0, 1, 2, 3], [1, 2, 3, 0], [1, 1, 1, 1])
+    assert [e.estimate for e in circle] == pytest.approx([0] * 4)
+    assert all(e.hi > 1 for e in circle[1:])
+
+
 def test_every_prompt_twice_tells_nothing_new():
     i, k, outcome, ids = tournament(1)
     once = numbers(bradley_terry(i, k, outcome, ids))

@@ -97,6 +97,14 @@ def test_deterministic_judge():
     assert components(credits((20, 2, 3))).note == ""
 
 
+def test_design_effect_is_of_the_items_alone():
+    found = components(np.repeat(np.random.default_rng(0).random((40, 1, 1)) > 0.5, 2, axis=2))
+    assert planned_se(found, 9, 1, 2, deff=4) == pytest.approx(2 * planned_se(found, 9, 1, 2))
+    half = components(credits((40, 2, 2)))
+    per_order = (half.item_order.value + half.repeat.value) / 2
+    assert planned_se(half, 1, 2, deff=9) ** 2 == pytest.approx(9 * half.item.value + per_order)
+
+
 def test_what_a_design_cannot_tell_is_nan():
     once = components(credits((20, 2, 1)))
     assert math.isnan(once.repeat.raw) and math.isnan(once.ms_repeat)

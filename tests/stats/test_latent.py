@@ -182,3 +182,7 @@ def test_bad_input():
         latent_truth([[1, 1, 1]], [0], smoothing=-1)
     with pytest.raises(BenchError, match=r"shape \(3,\)"):
         latent_truth([1, 1, 1], [0, 1, 2])
+    with pytest.raises(BenchError, match="ratings: "):
+        latent_truth([[1, 1, 1], [1]], [0, 1])
+    with pytest.raises(BenchError, match="ratings: "):
+        latent_truth([["A", "B", "A"]], [0])

@@ -34,9 +34,9 @@ def by_enumeration(judge, human, prompts, epsilon):
     return np.mean(shares) if shares else math.nan
 
 
-@pytest.mark.parametrize("name", ["simple", "matrix"])
+@pytest.mark.parametrize("name", ["tie_calibration_simple", "tie_calibration_matrix"])
 def test_tie_calibration_vectors(vector, name):
-    v = vector(f"corr.tie_calibration_{name}")
+    v = vector(f"corr.{name}")
     judge, human = (np.array(v.inputs[f"{k}_scores"], float) for k in ("judge", "human"))
     known = ~np.isnan(judge + human)
     prompts = np.indices(judge.shape)[0][known]
@@ -47,7 +47,7 @@ def test_tie_calibration_vectors(vector, name):
     v.close(found.accuracy.estimate, "best_accuracy")
     again = pairwise_accuracy(judge[known], human[known], prompts, epsilon=found.epsilon)
     v.close(again.estimate, "best_accuracy")
-    if name == "matrix":
+    if name.endswith("matrix"):
         v.close(found.gain.estimate + found.accuracies[0], "best_accuracy")
     else:
         assert found.gain.status == "insufficient"  # one prompt

@@ -80,6 +80,7 @@ def test_edges():
     assert exact_power(0, 0.1, 0.3) == 0
     assert exact_power(50, 0, 0) == 0
     assert exact_power(5, 0.5, 0.5) == 0, "five of five has p = .0625"
+    assert exact_power(5, 1, 1, alpha=0.0625) == 1, "a p of exactly alpha rejects"
     assert exact_power(400, 0.9, 0.9) == pytest.approx(1)
     assert design_effect(1, 0.9) == 1
     for wrong in (

@@ -114,7 +114,9 @@ def test_domains_count_alike():
             cluster_bonett_price(d[r], ids[r]) for r in (domains == "small", domains == "large")
         ])  # fmt: skip
         assert c.difference.se == pytest.approx(whole.se)
-        assert c.difference.hi - c.difference.lo > whole.hi - whole.lo
+        width = (whole.hi - whole.lo) * found.critical / 1.96
+        assert c.difference.hi - c.difference.lo == pytest.approx(width, rel=0.05)
+        assert found.critical > 2.2
     one = simultaneous(credits, ids, np.full(ids.size, "all"))
     assert [numbers(c) for c in one.comparisons] == [
         numbers(c) for c in simultaneous(credits, ids).comparisons
@@ -157,6 +159,9 @@ def test_judges_that_never_differ():
     alone = simultaneous(np.ones((40, 3)), np.arange(40))
     assert alone.critical == pytest.approx(1.96, abs=1e-3)
     assert all(c.p_adjusted == c.p_stepdown == 1 for c in alone.comparisons)
+    # Means of .1, .2, .3 leave rounding noise, which is no variation.
+    noise = simultaneous(np.tile([0.1, 0.2, 0.3], (43, 1)), np.arange(43))
+    assert noise.critical == pytest.approx(1.9599640, abs=1e-6)
     apart = simultaneous(np.tile([1.0, 0.0], (40, 1)), np.arange(40)).comparisons[0]
     assert apart.p_adjusted < 0.001 and 0.8 < apart.difference.lo < 1
 

@@ -81,7 +81,9 @@ def test_agreement_falls_from_stratum_to_stratum():
     found = vote_strata(judge, votes, first, np.repeat(np.arange(1000), 3), replicates=400)
     for of in ("judge", "human"):
         sure, mostly, tied = (getattr(getattr(found, name), of) for name in NAMES)
-        assert sure.lo > mostly.hi and mostly.lo > tied.hi
+        assert sure.lo > mostly.hi and mostly.lo > tied.estimate
+    assert found.split.judge.hi < found.majority.judge.lo
+    assert found.split.human.estimate == pytest.approx(0.5)
     total = sum(getattr(found, name).share.estimate for name in NAMES)
     assert total == pytest.approx(1)
     assert found.unanimous.judge.n_clusters == 1000
