@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,12 +12,14 @@ import pandas as pd
 
 from bench.stats import Estimate
 from bench.stats.affinity import affinity
+from bench.stats.heterogeneity import two_sided_p
 from bench.stats.length import (
     balanced_agreement,
     controlled_agreement,
     length_effect,
     longer_preference,
 )
+from bench.stats.multiplicity import benjamini_hochberg
 from bench.stats.style import style_effects, style_features
 from bench.types import JudgeCard
 from reports.groups import Made, cells
@@ -36,6 +40,15 @@ LENGTH = (
 MARKS = ("chars", "headings", "bullets", "numbered", "bold", "code_blocks")
 FAMILY = ("family", "family_human", "family_excess", "family_over_others", "family_gap")
 METRICS = (*LENGTH, *(f"style_{mark}_excess" for mark in MARKS), *FAMILY)
+SCANNED = (
+    "longer_excess",
+    "length_effect_excess",
+    "length_gap",
+    *(f"style_{mark}_excess" for mark in MARKS),
+    "family_excess",
+    "family_gap",
+)
+"""Differences from humans that are tested together, all judges of a task."""
 COLUMNS = ("task", "scope", "group", "judge", "families", "n_items", "n_prompts")
 
 
@@ -51,10 +64,14 @@ def bias_table(study: Study) -> pd.DataFrame:
     feature with the others held fixed, judge less human; pooled only. `family...`: share for
     responses by models of the families that the judge's card names, `family_gap`: agreement with
     humans where they prefer such a response less that where they do not.
+
+    `..._q`: p of the differences from humans after Benjamini & Hochberg, over all of them and all
+    judges of the task, null judges left out; pooled only.
     """
     table = study.table
     texts = _Texts.of(table)
-    rows = []
+    rows: list[dict[str, object]] = []
+    scan: dict[str, list[tuple[int, str, float]]] = {}  # task -> row, metric, p
     for card in study.cards:
         judge = 2 * study.readings[card.name].preferences() - 1
         usable = ~np.isnan(judge) & ~np.isnan(table.preference)
@@ -68,8 +85,25 @@ def bias_table(study: Study) -> pd.DataFrame:
             counts = (int(chosen.sum()), len(np.unique(table.cluster[chosen])))
             values = (*group.key.values(), card.name, ", ".join(card.families), *counts)
             head = dict(zip(COLUMNS, values, strict=True))
+            if group.scope == "pooled" and card.kind != "null":
+                tests = scan.setdefault(group.task, [])
+                tests += [(len(rows), name, p) for name, p in _p_values(made)]
             rows.append({**head, **cells({name: made.get(name) for name in METRICS})})
-    return pd.DataFrame(rows, columns=[*COLUMNS, *cells(dict.fromkeys(METRICS))])
+    columns = [*COLUMNS, *cells(dict.fromkeys(METRICS)), *(f"{name}_q" for name in SCANNED)]
+    frame = pd.DataFrame(rows, columns=columns)
+    for tests in scan.values():
+        adjusted = benjamini_hochberg([p for _, _, p in tests])
+        for (row, name, _), q in zip(tests, adjusted, strict=True):
+            frame.loc[row, f"{name}_q"] = q
+    return frame.astype({f"{name}_q": float for name in SCANNED})
+
+
+def _p_values(made: Made) -> Iterator[tuple[str, float]]:
+    for name in SCANNED:
+        e = made.get(name)
+        p = math.nan if e is None else two_sided_p(e)
+        if not math.isnan(p):
+            yield name, p
 
 
 @dataclass(frozen=True)

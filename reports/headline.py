@@ -20,6 +20,7 @@ from bench.stats.contrast_domains import DomainContrast, contrast_domains
 from bench.stats.families import families
 from bench.stats.headline import MARGIN, Headline, headline
 from bench.stats.heterogeneity import two_sided_p
+from bench.stats.multiplicity import holm
 from bench.stats.signflip import signflip
 from bench.types import content_key
 from reports.readings import Bools
@@ -96,17 +97,20 @@ def headline_table(
 ) -> pd.DataFrame:
     """All rows of all tasks that both sides have judged.
 
-    `question`: champion (scope overall and pooled, then each domain, Holm over these), family (all
-    judges of a side: these judges, and judges like these), and the champion of the small side
-    against the best large judge of no greater size, and of no greater cost. `usd`: cost of 1,000
-    judgments by judge, where known.
+    `question`: champion (scope overall and pooled, then each domain), family (all judges of a side:
+    these judges, and judges like these), and the champion of the small side against the best large
+    judge of no greater size, and of no greater cost. `p_holm`: of the champions' means, over the
+    tasks; of domains, over the task's domains. `usd`: known cost of 1,000 judgments by judge.
     """
     rows = [
         row
         for task in dict.fromkeys(study.table.task)
         for row in _task_rows(study, question, task, usd or {})
     ]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    main = (table.question == "champion") & (table.scope == "overall") & table.p.notna()
+    table.loc[main, "p_holm"] = holm(table.loc[main, "p"].to_numpy(float))
+    return table
 
 
 def _task_rows(
