@@ -30,9 +30,10 @@ def cost_table(ledger: Ledger, study: Study) -> pd.DataFrame:
     over the wall time in which the judge worked, loading its model included; for a judge in this
     process no less than what its answers took when they were computed, since they may lie in a
     cache. A recording has no speed. Tokens: means over the judgments that have them. `usd_per_...`:
-    retries included, unknown costs at the mean of the known ones; `usd_per_correct` divides by the
-    scores. `on_frontier`: no judge of known cost is both cheaper and better, and `p_frontier` in
-    what share of bootstrap resamples.
+    retries included, unknown costs at the mean of the known ones, intervals by Fieller with prompts
+    as clusters (latency: order statistics); `usd_per_correct` divides by the scores.
+    `on_frontier`: no judge of known cost is both cheaper and better, and `p_frontier` in what share
+    of bootstrap resamples.
     """
     sessions: dict[str, list[tuple[float, int]]] = {}
     for judge, _, wall, verdicts, _ in ledger.sessions():
@@ -59,6 +60,8 @@ def _row(
     busy = wall if card.paid else max(wall, float(latency.sum()))
     return {
         "judge": card.name,
+        "n_items": len(np.unique(item)),
+        "n_prompts": len(np.unique(study.table.cluster[item])),
         "judgments": int(answered.sum()),
         "valid": int((status == "ok").sum()),
         "errors": int((~answered).sum()),

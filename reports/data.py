@@ -123,6 +123,8 @@ def annotators_table(study: Study) -> pd.DataFrame:
             if both:
                 x, y = (np.array([votes[who][i] for i in both]) for who in (a, b))
                 kappa = cohen_kappa(x, y, 3, table.cluster[both])
+                key = {"task": task, "scope": "pooled", "group": "micro"}
+                study.estimates.keep(key, f"{a} - {b}", {"kappa": kappa})
                 values = (task, a, b, len(both), kappa.n_clusters, float((x == y).mean()))
                 row = dict(zip(_COLUMNS, values, strict=True))
                 rows.append({**row, **cells({"kappa": kappa})})

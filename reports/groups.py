@@ -72,14 +72,14 @@ class Estimates:
             made = {metric: _macro(metric, parts) for metric in metrics}
         else:
             made = dict(self._once(group, judge, name, of))
-        self.keep(group, judge, made)
+        self.keep(group.key, judge, made)
         return made
 
-    def keep(self, group: Group, judge: str, made: Made) -> None:
-        """Rows of the table `estimates` for what a table prints."""
+    def keep(self, key: Mapping[str, object], judge: str, made: Made) -> None:
+        """Rows of the table `estimates` for what another table prints. `key`: as `Group.key`."""
         for metric, e in made.items():
             if e is not None:
-                self.rows.append({**group.key, "judge": judge, "metric": metric, **asdict(e)})
+                self.rows.append({**key, "judge": judge, "metric": metric, **asdict(e)})
 
     def _once(
         self, group: Group, judge: str, name: str, of: Block

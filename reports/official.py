@@ -56,6 +56,8 @@ def _rows(study: Study, task: str, reading: Readings) -> Iterator[dict[str, obje
             scope = "overall" if subset == "overall" else "subset"
             at = (task, scope, "macro" if scope == "overall" else subset, reading.judge, name)
             values = (*at, e.n_items, e.n_clusters, e.n_missing)
+            key = dict(zip(COLUMNS[:3], at[:3], strict=True))
+            study.estimates.keep(key, reading.judge, {f"score_{name}": e})
             yield {**dict(zip(COLUMNS, values, strict=True)), **cells({"score": e})}
 
 

@@ -147,5 +147,7 @@ def _slot_rows(study: Study, reading: Readings) -> Iterator[dict[str, object]]:
         found = slot_shares(np.array([top for _, top in got]), clusters)
         test = (found.chi2, found.df, found.p)
         for slot, e in enumerate(found.shares):
+            at = {"task": task, "scope": "lists", "group": f"{k} responses"}
+            study.estimates.keep(at, reading.judge, {f"slot_{slot + 1}": e})
             values = (task, reading.judge, k, slot + 1, e.n_items, e.n_clusters, *test)
             yield {**dict(zip(SLOTS, values, strict=True)), **cells({"share": e})}

@@ -56,7 +56,7 @@ def _row(study: Study, group: Group, judge: str, usable: Bools) -> list[dict[str
     if not any(astuple(found.triples)):
         return []
     made = {name: getattr(found, name) for name in METRICS}
-    study.estimates.keep(group, judge, made)
+    study.estimates.keep(group.key, judge, made)
     counts = (len(chosen), len(np.unique(table.cluster[chosen])), found.incomplete)
     head = dict(zip(COLUMNS, (*group.key.values(), judge, *counts), strict=True))
     return [{**head, **cells(made), **asdict(found.triples)}]
