@@ -133,13 +133,16 @@ def _present(study: Study, judges: Sequence[str], task: str) -> tuple[str, ...]:
     return tuple(j for j in judges if not np.isnan(study.scores[j][mine]).all())
 
 
-def duel(study: Study, small: Sequence[str], large: Sequence[str], task: str) -> Duel:
-    """Choose the champions, and compare them on the items that did not choose."""
+def duel(
+    study: Study, small: Sequence[str], large: Sequence[str], task: str, chosen: bool = False
+) -> Duel:
+    """Choose the champions, and compare them on the items that did not choose. `chosen`: the dev
+    items have chosen one of them already."""
     table = study.table
     items = (np.array(table.task) == task) & table.decided
     dev = items & np.array([item.split == "dev" for item in table.items])
     note = ""
-    if len(small) > 1 or len(large) > 1:
+    if chosen or len(small) > 1 or len(large) > 1:
         small, large = (_best(study, side, dev) for side in (small, large))
         items &= ~dev
         note = f"champions chosen on {dev.sum()} dev items, compared on the others"
@@ -272,7 +275,7 @@ def _restricted(
     own = measure.get(best.small, math.nan)
     within = tuple(j for j in large if measure.get(j, math.nan) <= own)
     if within and within != (best.large,):
-        found = duel(study, (best.small,), within, best.task)
+        found = duel(study, (best.small,), within, best.task, chosen=bool(best.note))
         yield from itertools.islice(_duel_rows(found, question, margin), 1)
 
 
