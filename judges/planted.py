@@ -73,6 +73,8 @@ class PlantedJudge(Judge):
         return verdict(trial, [float(slot == pick) for slot in slots])
 
     def _by_label(self, trial: Trial, draw: random.Random) -> int:
+        if not trial.item.labels:
+            raise BenchError("a planted judge reads the label, and an item of the task has none")
         utilities = trial.item.labels[0].utilities
         best = max(utilities)
         right = [s for s, i in enumerate(trial.order) if utilities[i] == best]

@@ -24,7 +24,7 @@ from bench.stats.style import style_effects, style_features
 from bench.types import JudgeCard
 from reports.groups import Made, cells
 from reports.readings import Bools, Floats, Ints, ItemTable
-from reports.study import Study
+from reports.study import INCOMPLETE, Study
 
 LENGTH = (
     "longer",
@@ -85,7 +85,8 @@ def bias_table(study: Study) -> pd.DataFrame:
             counts = (int(chosen.sum()), len(np.unique(table.cluster[chosen])))
             values = (*group.key.values(), card.name, ", ".join(card.families), *counts)
             head = dict(zip(COLUMNS, values, strict=True))
-            if group.scope == "pooled" and card.kind != "null":
+            finished = study.lost(card.name, group.items) <= INCOMPLETE
+            if group.scope == "pooled" and card.kind != "null" and finished:
                 tests = scan.setdefault(group.task, [])
                 tests += [(len(rows), name, p) for name, p in _p_values(made)]
             rows.append({**head, **cells({name: made.get(name) for name in METRICS})})
@@ -162,7 +163,7 @@ def _family(
     others = [
         2 * study.readings[c.name].preferences()[rows] - 1
         for c in study.cards
-        if c.kind != "null" and c.name != card.name and not set(c.families) & set(card.families)
+        if c.kind not in ("null", "planted") and c.name != card.name and not _related(c, card)
     ]
     rest = np.stack(others, axis=1) if others else None
     families = (sides[0], sides[1])
@@ -177,6 +178,12 @@ def _family(
 
 
 OWN = "own"
+
+
+def _related(one: JudgeCard, other: JudgeCard) -> bool:
+    """Whether a family of one begins like a family of the other."""
+    names = [[f.casefold() for f in card.families] for card in (one, other)]
+    return any(a.startswith(b) or b.startswith(a) for a in names[0] for b in names[1])
 
 
 def _kin(writer: str | None, families: tuple[str, ...]) -> str | None:

@@ -14,8 +14,9 @@ from rich.table import Table
 from bench.registry import choose
 from bench.spec import parse_specs
 from bench.types import BenchError
-from reports.headline import Question, default_question, sentence
+from reports.headline import Question, default_question
 from reports.study import Study
+from reports.verdicts import sentence
 
 
 def ask(study: Study, small: str, large: str, margin: float) -> Question:
@@ -49,6 +50,8 @@ def _named(study: Study, text: str) -> tuple[str, ...]:
     for name in chosen:
         if name not in known:
             raise choose("judge of this run", name, known)
+        if chosen.count(name) > 1:
+            raise BenchError(f"{name} is named {chosen.count(name)} times; once expected")
     return chosen
 
 
@@ -58,6 +61,8 @@ COARSE = 0.10
 
 def show_answer(table: pd.DataFrame, question: Question, console: Console) -> None:
     """Print what was asked, and for every task the sentence with the table that it stands on."""
+    if table.empty:
+        raise BenchError("no task of this run has a score of a judge of both sides")
     console.print(
         f"small: {', '.join(question.small)}\nlarge: {', '.join(question.large)}\n"
         f"margin: {100 * question.margin:g} points; score: mean of both orders, failures wrong; "
@@ -65,30 +70,50 @@ def show_answer(table: pd.DataFrame, question: Question, console: Console) -> No
         markup=False,
         highlight=False,
     )
-    if table.empty:
-        raise BenchError("no task of this run has a score of a judge of both sides")
     for task in table.task.unique():
-        rows = table[table.task == task].to_dict("records")
-        console.print()
-        console.print(sentence(rows[0]), style="bold", markup=False, highlight=False)
-        if rows[0]["note"]:
-            console.print(f"({rows[0]['note']})", style="dim", markup=False, highlight=False)
-        console.print(_rows(rows))
+        show_verdict(table[table.task == task], console)
     console.print(
         "difference: small minus large, 95 % interval, cluster-adjusted by prompt. p: sign-flip of "
-        "prompts for the mean over domains, t elsewhere; Holm over the domains. smallest margin: "
-        "the least loss that these items rule out. mde: difference that would have shown in four "
-        "of five such samples; pale rows could not have shown ten points.",
+        "prompts for the mean over domains, that of the interval elsewhere; Holm over the tasks, "
+        "and over the domains of a task. smallest margin: the least loss that these items rule "
+        "out. mde: difference that would have shown in four of five such samples; pale rows could "
+        "not have shown ten points.",
         style="dim",
         highlight=False,
     )
+
+
+def show_verdict(table: pd.DataFrame, console: Console) -> None:
+    """Print the sentence of one task and the rows that it stands on, with what must be known of
+    them; nothing where there are none."""
+    rows: list[dict[str, Any]] = [
+        {str(name): value for name, value in row.items()} for row in table.to_dict("records")
+    ]
+    if not rows:
+        return
+    console.print()
+    console.print(sentence(rows[0]), style="bold", markup=False, highlight=False)
+    console.print(_rows(rows))
+    for row in rows:
+        if row["note"] and (row is rows[0] or row["verdict"] == "undefined"):
+            told = f"{_what(row)}: {row['note']}"
+            console.print(told, style="dim", markup=False, highlight=False)
 
 
 def _rows(rows: Sequence[Mapping[Any, Any]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("", "small", "large", "verdict"):
         table.add_column(name, overflow="fold")
-    for name in ("difference", "p", "Holm", "smallest margin", "mde", "items", "prompts"):
+    for name in (
+        "difference",
+        "p",
+        "Holm",
+        "smallest margin",
+        "mde",
+        "items",
+        "prompts",
+        "missing",
+    ):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
@@ -103,14 +128,15 @@ def _rows(rows: Sequence[Mapping[Any, Any]]) -> Table:
             _number(row["mde"]),
             f"{row['n_items']:,}",
             f"{row['n_prompts']:,}",
+            f"{row['n_missing']:,}",
             style="dim" if row["mde"] > COARSE else None,
         )
     return table
 
 
 def _what(row: Mapping[Any, Any]) -> str:
-    """champion, mean over domains; champion, all items; champion in math; family, these judges."""
-    where = {"overall": "mean over domains", "pooled": "all items"}.get(row["scope"], row["group"])
+    """champion, macro mean; champion, all items; champion in math; family, these judges."""
+    where = {"overall": "macro mean", "pooled": "all items"}.get(row["scope"], row["group"])
     if row["question"] == "family":
         where = row["group"]
     return f"{row['question']}: {where}"

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from bench.ledger import Ledger
 from bench.stats import Estimate
-from bench.stats.cost import cost
+from bench.stats.cost import Cost, cost
 from bench.stats.latency import quantile
 from bench.stats.pareto import pareto
 from bench.types import JudgeCard, Usage
 from reports.groups import cells
-from reports.readings import Floats, Ints
+from reports.readings import Bools, Floats, Ints
 from reports.study import Study
 
 _FIELDS = [f.name for f in fields(Usage)]
@@ -31,7 +31,8 @@ def cost_table(ledger: Ledger, study: Study) -> pd.DataFrame:
     process no less than what its answers took when they were computed, since they may lie in a
     cache. A recording has no speed. Tokens: means over the judgments that have them. `usd_per_...`:
     retries included, unknown costs at the mean of the known ones, intervals by Fieller with prompts
-    as clusters (latency: order statistics); `usd_per_correct` divides by the scores.
+    as clusters (latency: order statistics); `usd_per_correct`: of the judgments
+    whose item has a score, divided by the scores.
     `on_frontier`: no judge of known cost is both cheaper and better, and `p_frontier` in what share
     of bootstrap resamples.
     """
@@ -94,18 +95,19 @@ def _costs(
     answered = status != "error"
     lost = float(np.nansum(usd[~answered])) / max(1, int(answered.sum()))
     paid, of = usd[answered] + lost, item[answered]
-    found = cost(
-        paid,
-        status[answered] == "ok",
-        np.nan_to_num(study.scores[judge][of]),
-        of,
-        study.table.cluster[of],
-    )
+    ok, scores = status[answered] == "ok", study.scores[judge][of]
+    scored = ~np.isnan(scores)
+
+    def found(rows: Bools) -> Cost:
+        credit = np.nan_to_num(scores[rows])
+        return cost(paid[rows], ok[rows], credit, of[rows], study.table.cluster[of[rows]])
+
+    whole = found(np.ones(of.size, bool))
     estimates = (
-        found.per_1000_judgments,
-        found.per_1000_items,
-        found.per_1000_valid,
-        found.per_correct,
+        whole.per_1000_judgments,
+        whole.per_1000_items,
+        whole.per_1000_valid,
+        found(scored).per_correct if scored.any() else None,
     )
     return {f"usd_{name}": e for name, e in zip(names, estimates, strict=True)}
 

@@ -63,13 +63,20 @@ class Estimates:
         }
         self._made: dict[tuple[object, ...], Made] = {}
 
-    def block(self, group: Group, judge: str, name: str, of: Block) -> dict[str, Estimate | None]:
+    def block(
+        self, group: Group, judge: str, name: str, of: Block, over_domains: Block | None = None
+    ) -> dict[str, Estimate | None]:
         """`of` applied to the group's items; for "overall" to each domain's, and each metric then
-        averaged over the domains that it applies to. `name`: of this block of metrics."""
+        averaged over the domains that it applies to: by `macro`, which says what a domain lacks, or
+        where none lacks anything by `over_domains`, which sees the items of all. `name`: of this
+        block of metrics."""
         if group.scope == "overall":
             parts = {d.name: self._once(d, judge, name, of) for d in self._domains[group.task]}
             metrics = dict.fromkeys(metric for part in parts.values() for metric in part)
             made = {metric: _macro(metric, parts) for metric in metrics}
+            whole = all(e is not None and not math.isnan(e.lo) for e in made.values())
+            if over_domains is not None and whole:
+                made = dict(over_domains(group.items))
         else:
             made = dict(self._once(group, judge, name, of))
         self.keep(group.key, judge, made)

@@ -11,48 +11,20 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bench.stats.contrast_domains import DomainContrast, contrast_domains
 from bench.stats.families import families
-from bench.stats.headline import MARGIN, Headline, headline
+from bench.stats.headline import MARGIN
 from bench.stats.heterogeneity import two_sided_p
 from bench.stats.multiplicity import holm
 from bench.stats.signflip import signflip
 from bench.types import content_key
 from reports.readings import Bools
-from reports.study import Study, nature
-
-COLUMNS = (
-    "task",
-    "question",
-    "scope",
-    "group",
-    "small",
-    "large",
-    "verdict",
-    "margin",
-    "difference",
-    "difference_lo",
-    "difference_hi",
-    "difference_status",
-    "difference90_lo",
-    "difference90_hi",
-    "p",
-    "p_holm",
-    "smallest_margin",
-    "smallest_equivalence",
-    "mde",
-    "domains_disagree",
-    "n_items",
-    "n_prompts",
-    "n_missing",
-    "method",
-    "note",
-)
+from reports.study import INCOMPLETE, Study, nature
+from reports.verdicts import COLUMNS, Asked, no_answer, verdict_row
 
 
 @dataclass(frozen=True)
@@ -72,7 +44,8 @@ class Question:
 @dataclass(frozen=True)
 class Duel:
     """The champions of both sides on one task. `contrast`, `contrast90`: domains, macro and micro
-    mean at 95 and 90 %. `note`: how the champions were chosen."""
+    mean at 95 and 90 %. `note`: how the champions were chosen. `incomplete`: why there is no
+    verdict yet."""
 
     task: str
     small: str
@@ -81,6 +54,7 @@ class Duel:
     contrast90: DomainContrast
     p: float
     note: str
+    incomplete: str
 
 
 def default_question(study: Study) -> Question:
@@ -120,11 +94,17 @@ def _task_rows(
     if not small or not large:
         return
     best = duel(study, small, large, task)
-    yield from _duel_rows(best, "champion", question.margin)
+    if best is None:
+        asked = Asked(task, "champion", ", ".join(small), ", ".join(large), question.margin)
+        why = "no dev items to choose champions on; name one judge a side"
+        yield no_answer(asked, "overall", "macro", why)
+    else:
+        yield from _duel_rows(best, "champion", question.margin)
     yield from _family_rows(study, small, large, task, question.margin)
-    sizes = {c.name: c.parameters for c in study.cards if c.parameters is not None}
-    for name, measure in (("equal size", sizes), ("equal cost", usd)):
-        yield from _restricted(study, best, large, measure, name, question.margin)
+    if best is not None:
+        sizes = {c.name: c.parameters for c in study.cards if c.parameters is not None}
+        for name, measure in (("equal size", sizes), ("equal cost", usd)):
+            yield from _restricted(study, best, large, measure, name, question.margin)
 
 
 def _present(study: Study, judges: Sequence[str], task: str) -> tuple[str, ...]:
@@ -135,39 +115,54 @@ def _present(study: Study, judges: Sequence[str], task: str) -> tuple[str, ...]:
 
 def duel(
     study: Study, small: Sequence[str], large: Sequence[str], task: str, chosen: bool = False
-) -> Duel:
-    """Choose the champions, and compare them on the items that did not choose. `chosen`: the dev
-    items have chosen one of them already."""
+) -> Duel | None:
+    """Choose the champions, and compare them on the items that did not choose; None where there is
+    nothing to choose them on. `chosen`: the dev items have chosen one of them already."""
     table = study.table
     items = (np.array(table.task) == task) & table.decided
     dev = items & np.array([item.split == "dev" for item in table.items])
+    a, b = (_best(study, side, items, dev) for side in (small, large))
+    if a is None or b is None:
+        return None
     note = ""
     if chosen or len(small) > 1 or len(large) > 1:
-        small, large = (_best(study, side, dev) for side in (small, large))
         items &= ~dev
         note = f"champions chosen on {dev.sum()} dev items, compared on the others"
-        note = note if dev.any() else "no dev items: the first named of each side are compared"
-    a, b = small[0], large[0]
     contrast, contrast90 = (_contrast(study, a, b, items, level) for level in (0.95, 0.90))
     d = study.scores[a] - study.scores[b]
     kept = items & ~np.isnan(d)
     domains = np.array(table.domain)
     p = signflip(d[kept], table.cluster[kept], strata=domains[kept]) if kept.any() else math.nan
-    return Duel(task, a, b, contrast, contrast90, p, note)
+    lost = {judge: study.lost(judge, items) for judge in (a, b)}
+    return Duel(task, a, b, contrast, contrast90, p, note, _incomplete(lost))
 
 
-def _best(study: Study, side: Sequence[str], dev: Bools) -> tuple[str]:
-    """The judge with the highest mean over domains of its dev scores. The first named wins a tie,
-    and is taken where there are no dev items."""
+def _incomplete(lost: Mapping[str, float]) -> str:
+    """What to say of judges without an answer for too many showings; nothing if there is none."""
+    short = [
+        f"{j} has no answer for {share:.1%}" for j, share in lost.items() if share > INCOMPLETE
+    ]
+    return f"incomplete: {' and '.join(short)} of its showings" if short else ""
+
+
+def _best(study: Study, side: Sequence[str], items: Bools, dev: Bools) -> str | None:
+    """The judge with the highest mean over domains of its scores on the dev items that all judges
+    of the side have; only one with scores in every domain of the task can be it. The only judge of
+    a side needs no choice."""
+    if len(side) == 1:
+        return side[0]
     domains = np.array(study.table.domain)
+    names = set(domains[items])
+    whole = [j for j in side if set(domains[items & ~np.isnan(study.scores[j])]) == names]
+    shared = dev & ~np.isnan([study.scores[judge] for judge in whole or side]).any(axis=0)
+    if not whole or not shared.any():
+        return None
 
     def macro_mean(judge: str) -> float:
-        scores = study.scores[judge]
-        kept = dev & ~np.isnan(scores)
-        means = [scores[kept & (domains == name)].mean() for name in np.unique(domains[kept])]
-        return float(np.mean(means)) if means else -math.inf
+        of = [study.scores[judge][shared & (domains == d)].mean() for d in set(domains[shared])]
+        return float(np.mean(of))
 
-    return (max(side, key=macro_mean),)
+    return max(whole, key=macro_mean)
 
 
 def _contrast(study: Study, a: str, b: str, items: Bools, level: float) -> DomainContrast:
@@ -184,59 +179,21 @@ def _contrast(study: Study, a: str, b: str, items: Bools, level: float) -> Domai
 
 
 def _duel_rows(found: Duel, question: str, margin: float) -> Iterator[dict[str, object]]:
+    asked = Asked(found.task, question, found.small, found.large, margin, found.incomplete)
     wide, narrow = found.contrast, found.contrast90
     disagree = wide.contradiction.flag
-    note = "; ".join([*wide.contradiction.reasons, found.note]).strip("; ")
-    answers = [
-        ("overall", "macro", wide.macro, narrow.macro, found.p, math.nan, note),
-        ("pooled", "micro", wide.micro, narrow.micro, two_sided_p(wide.micro), math.nan, ""),
-    ]
-    answers += [
-        ("domain", name, e, narrow.domains[name], two_sided_p(e), wide.p_holm[name], "")
-        for name, e in wide.domains.items()
-    ]
-    for scope, group, e, e90, p, p_holm, why in answers:
-        at = {"task": found.task, "question": question, "scope": scope, "group": group}
-        answer = headline(e, e90, margin)
-        contradicted = disagree and scope != "domain"
-        yield _row(at, found.small, found.large, answer, p, p_holm, why, contradicted)
-
-
-def _row(
-    at: Mapping[str, str],
-    small: str,
-    large: str,
-    found: Headline,
-    p: float,
-    p_holm: float,
-    note: str,
-    disagree: bool = False,
-) -> dict[str, object]:
-    e = found.estimate
-    return {
-        **at,
-        "small": small,
-        "large": large,
-        "verdict": found.verdict,
-        "margin": found.margin,
-        "difference": e.estimate,
-        "difference_lo": e.lo,
-        "difference_hi": e.hi,
-        "difference_status": e.status,
-        "difference90_lo": found.estimate90.lo,
-        "difference90_hi": found.estimate90.hi,
-        "p": p,
-        "p_holm": p_holm,
-        "smallest_margin": found.smallest_margin,
-        "smallest_equivalence": found.smallest_equivalence,
-        "mde": found.mde,
-        "domains_disagree": disagree,
-        "n_items": e.n_items,
-        "n_prompts": e.n_clusters,
-        "n_missing": e.n_missing,
-        "method": e.method,
-        "note": "; ".join(part for part in dict.fromkeys((note, found.note, e.note)) if part),
-    }
+    note = "; ".join(filter(None, (*wide.contradiction.reasons, found.note)))
+    yield verdict_row(
+        asked, "overall", "macro", wide.macro, narrow.macro,
+        p=found.p, note=note, domains_disagree=disagree,
+    )  # fmt: skip
+    yield verdict_row(
+        asked, "pooled", "micro", wide.micro, narrow.micro,
+        p=two_sided_p(wide.micro), domains_disagree=disagree,
+    )  # fmt: skip
+    for name, e in wide.domains.items():
+        p, p_holm = two_sided_p(e), wide.p_holm[name]
+        yield verdict_row(asked, "domain", name, e, narrow.domains[name], p=p, p_holm=p_holm)
 
 
 def _family_rows(
@@ -245,21 +202,28 @@ def _family_rows(
     """All judges of both sides on the items that all have a score for."""
     if len(small) + len(large) == 2:
         return  # the family is the champion
-    table = study.table
+    table, everyone = study.table, (*small, *large)
     items = (np.array(table.task) == task) & table.decided
-    asked = items & np.logical_and.reduce([study.readings[j].asked() for j in (*small, *large)])
+    met = items & np.logical_and.reduce([study.readings[j].asked() for j in everyone])
     sides = [np.stack([study.scores[j] for j in side], axis=1) for side in (small, large)]
-    kept = asked & ~np.isnan(np.hstack(sides)).any(axis=1)
-    arrays = (*(side[kept] for side in sides), table.cluster[kept], np.array(table.domain)[kept])
-    missing = int((asked & ~kept).sum())
+    kept = met & ~np.isnan(np.hstack(sides)).any(axis=1)
+    domains = np.array(table.domain)
+    lost = _incomplete({judge: study.lost(judge, items) for judge in everyone})
+    one, two = (f"{len(side)} judge{'s' * (len(side) > 1)}" for side in (small, large))
+    asked = Asked(task, "family", one, two, margin, lost)
+    without = sorted(set(domains[met]) - set(domains[kept]))
+    if without or not kept.any():
+        why = f"no item of {', '.join(without) or task} has a score of every judge"
+        yield no_answer(asked, "overall", "these judges", why)
+        return
+    arrays = (*(side[kept] for side in sides), table.cluster[kept], domains[kept])
+    missing = int((met & ~kept).sum())
     wide, narrow = (families(*arrays, level=level, missing=missing) for level in (0.95, 0.90))
     for name, e, e90 in (
         ("these judges", wide.these, narrow.these),
         ("judges like these", wide.judges_like_these, narrow.judges_like_these),
     ):
-        at = {"task": task, "question": "family", "scope": "overall", "group": name}
-        sizes = f"{len(small)} judges", f"{len(large)} judges"
-        yield _row(at, *sizes, headline(e, e90, margin), two_sided_p(e), math.nan, "")
+        yield verdict_row(asked, "overall", name, e, e90, p=two_sided_p(e))
 
 
 def _restricted(
@@ -270,47 +234,16 @@ def _restricted(
     question: str,
     margin: float,
 ) -> Iterator[dict[str, object]]:
-    """The champion of the small side against the best large judge that needs no more of
-    `measure`; nothing where the champion's own is unknown or no other is within it."""
+    """The champion of the small side against the best large judge that needs no more of `measure`;
+    nothing where that is the same duel."""
     own = measure.get(best.small, math.nan)
     within = tuple(j for j in large if measure.get(j, math.nan) <= own)
-    if within and within != (best.large,):
-        found = duel(study, (best.small,), within, best.task, chosen=bool(best.note))
+    asked = Asked(best.task, question, best.small, ", ".join(within or large), margin)
+    found = duel(study, (best.small,), within, best.task, bool(best.note)) if within else None
+    if math.isnan(own):
+        what = question.removeprefix("equal ")
+        yield no_answer(asked, "overall", "macro", f"the {what} of {best.small} is not known")
+    elif found is None:
+        yield no_answer(asked, "overall", "macro", "no large judge known to need as little")
+    elif found.large != best.large:
         yield from itertools.islice(_duel_rows(found, question, margin), 1)
-
-
-def sentence(row: Mapping[str, Any]) -> str:
-    """The verdict of one row of the table in words that can be quoted. Where the domains contradict
-    their mean it says that instead."""
-    small, large, margin = row["small"], row["large"], f"{100 * row['margin']:g} points"
-    if row["verdict"] == "undefined":
-        return f"{small} and {large} cannot be compared on {row['task']}: {row['note']}."
-    ends = f"{_points(row['difference_lo'])} to {_points(row['difference_hi'])}"
-    facts = (
-        f"the difference is {_points(row['difference'])} points, 95 % interval {ends}, on "
-        f"{row['n_items']:,} items with {row['n_prompts']:,} prompts"
-    )
-    if row["domains_disagree"]:
-        return (
-            f"Whether {small} can replace {large} on {row['task']} depends on the domain "
-            f"({row['note']}); over all domains {facts}. Read the domains, not the mean."
-        )
-    return {
-        "superior": f"On {row['task']}, {small} agrees with the labels more often than {large}: "
-        f"{facts}.",
-        "equivalent": f"On {row['task']}, {small} agrees with the labels as often as {large}, to "
-        f"within {margin}: {facts}.",
-        "non-inferior": f"On {row['task']}, {small} is not worse than {large} by {margin} or more: "
-        f"{facts}.",
-        "inferior": f"On {row['task']}, {small} agrees with the labels less often than {large}: "
-        f"{facts}"
-        + (", a loss within the margin." if row["difference_lo"] > -row["margin"] else "."),
-        "undecided": f"These items cannot tell whether {small} can replace {large} on "
-        f"{row['task']} with a loss below {margin}: {facts}. A true difference of "
-        f"{100 * row['mde']:.1f} points would have shown in four of five such samples.",
-    }[row["verdict"]]
-
-
-def _points(share: float) -> str:
-    """A difference of shares in points, signed."""
-    return f"{100 * share:+.1f}"

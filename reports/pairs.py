@@ -11,11 +11,12 @@ import pandas as pd
 
 from bench.stats import cluster_bonett_price
 from bench.stats.headline import detectable
+from bench.stats.paired import macro_bonett_price
 from bench.stats.simultaneous import Comparison
 from reports.groups import Group, Made, cells
 from reports.ranking import Rankings
 from reports.readings import Bools
-from reports.study import Study
+from reports.study import INCOMPLETE, Study
 
 COLUMNS = ("task", "scope", "group", "judge", "against", "why", "n_items", "n_prompts", "n_missing")
 ADJUSTED = ("p", "p_adjusted", "p_stepdown", "all_lo", "all_hi", "mde")
@@ -26,8 +27,8 @@ def pairs_table(study: Study, scores: pd.DataFrame, found: Rankings) -> pd.DataF
     that both judges have an outcome for; every two judges once, group by group (no subsets).
 
     `p`: of this pair alone; `p_adjusted`, `all_lo`, `all_hi`: for all pairs of the group at once,
-    max-|t|; `p_stepdown`: Romano & Wolf. `mde`: difference that would have shown in four of five
-    such samples. `scores`: the rows of `score_rows`.
+    max-|t|; `p_stepdown`: Romano & Wolf; no p while a judge is incomplete. `mde`: difference that
+    would have shown in four of five such samples. `scores`: the rows of `score_rows`.
     """
     here = dict(iter(scores.groupby(["task", "scope", "group"], sort=False)))
     rows = []
@@ -60,11 +61,19 @@ def _row(
         e = cluster_bonett_price(difference[kept], table.cluster[kept], missing=missing)
         return {"difference": e}
 
-    made = study.estimates.block(group, f"{a} - {b}", "difference", of)
+    def over_domains(chosen: Bools) -> Made:
+        here = chosen & asked
+        kept = here & ~np.isnan(difference)
+        arrays = difference[kept], table.cluster[kept], np.array(table.domain)[kept]
+        return {"difference": macro_bonett_price(*arrays, missing=int((here & ~kept).sum()))}
+
+    made = study.estimates.block(group, f"{a} - {b}", "difference", of, over_domains)
     e = made["difference"]
     counts = (0, 0, 0) if e is None else (e.n_items, e.n_clusters, e.n_missing)
     values = (*group.key.values(), a, b, why, *counts)
     adjusted = _adjusted(together, a, b, math.nan if e is None else detectable(e))
+    if max(study.lost(a, group.items), study.lost(b, group.items)) > INCOMPLETE:
+        adjusted |= dict.fromkeys(("p", "p_adjusted", "p_stepdown"), math.nan)
     return {**dict(zip(COLUMNS, values, strict=True)), **cells(made), **adjusted}
 
 

@@ -31,6 +31,7 @@ EPSILONS = (0.1, 0.15, 0.2)
 
 COLUMNS = ("task", "scope", "group", "judge", "n_items", "n_prompts", "n_annotators")
 WINS = tuple(f"alt_omega_{epsilon:g}" for epsilon in EPSILONS)
+REPLICATES = 2_000
 MOST = 50  # annotators in the tests: those with the most items
 
 
@@ -41,12 +42,14 @@ def people_table(study: Study) -> pd.DataFrame:
     `majority_of_rest` and `human_...`: agreement with the majority of the others, of the judge and
     of the human whom it stands in for. `kappa_difference`: judge with human less human with human.
     `alt_...`: alternative annotator test; `alt_omega_E`: share of the annotators whom the judge may
-    replace at epsilon E, NaN below three annotators with thirty items. Strata: items on which one
-    half of the votes is unanimous, has a majority, is split; agreement of the judge, and of a
-    human, with the other half.
+    replace at epsilon E, NaN below three annotators with thirty items. In these two a tie is a
+    label like others; the rest stands on pairs that two annotators or more decided. Strata: items
+    on which one half of the votes is unanimous, has a majority, is split; agreement of the judge,
+    and of a human, with the other half.
     """
     table = study.table
-    several = table.pairs & (table.pair_votes >= 2)
+    votes = np.bincount(table.vote_item, minlength=len(table.items))  # ties are labels too
+    several = table.pairs & (votes >= 2)
     labels = _labels(table, several)
     rows = []
     for card in study.cards:
@@ -57,7 +60,7 @@ def people_table(study: Study) -> pd.DataFrame:
             if group.scope not in ("pooled", "domain") or not chosen.any():
                 continue
             test = _test(table, labels, said, chosen)
-            of = partial(_metrics, table, labels, said, test)
+            of = partial(_metrics, table, labels, said, test, several)
             made = study.estimates.block(group, card.name, "people", of)
             present = ~np.isnan(labels[chosen]).all(axis=0)
             counts = (int(chosen.sum()), len(np.unique(table.cluster[chosen])), int(present.sum()))
@@ -87,22 +90,28 @@ def _test(table: ItemTable, labels: Floats, said: Floats, chosen: Bools) -> AltT
     return alternative_annotator_test(labels[chosen], said[chosen], table.cluster[chosen])
 
 
-def _metrics(table: ItemTable, labels: Floats, said: Floats, test: AltTest, chosen: Bools) -> Made:
-    several = chosen & table.pairs & (table.pair_votes >= 2)
+def _metrics(
+    table: ItemTable, labels: Floats, said: Floats, test: AltTest, several: Bools, chosen: Bools
+) -> Made:
+    labelled, decided = chosen & several, chosen & table.pairs & (table.pair_votes >= 2)
     votes, first = table.pair_votes, table.pair_votes_first
-    kept = several & ~np.isnan(said)
+    kept = decided & ~np.isnan(said)
     of_kept = votes[kept], first[kept], table.cluster[kept]
-    of_all = votes[several], first[several], table.cluster[several]
+    of_all = votes[decided], first[decided], table.cluster[decided]
     made: Made = {
         "majority_of_rest": against_votes(said[kept], *of_kept).majority_of_rest,
         "human_majority_of_rest": leave_one_out(*of_kept),
         "kappa_difference": human_likeness(
-            labels[several], said[several], table.cluster[several], symmetrise=True
+            labels[labelled],
+            said[labelled],
+            table.cluster[labelled],
+            symmetrise=True,
+            replicates=REPLICATES,
         ).difference,
         "alt_rho": test.rho,
         "alt_smallest_epsilon": test.smallest_epsilon,
     }
-    strata = vote_strata(said[several], *of_all)
+    strata = vote_strata(said[decided], *of_all, replicates=REPLICATES)
     of_strata = {
         f"{what}_{stratum}": getattr(getattr(strata, stratum), what)
         for stratum in STRATA

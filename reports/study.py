@@ -8,7 +8,10 @@ from bench.ledger import Ledger
 from bench.types import JudgeCard
 from reports.groups import Estimates, Group, groups_of
 from reports.read import read
-from reports.readings import Floats, ItemTable, Readings
+from reports.readings import LOST, STATUSES, Bools, Floats, ItemTable, Readings
+
+INCOMPLETE = 0.01
+"""Share of showings without an answer from which a judge is incomplete."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,13 @@ class Study:
     readings: dict[str, Readings]
     scores: dict[str, Floats]
     estimates: Estimates
+
+    def lost(self, judge: str, items: Bools) -> float:
+        """Share of the judge's showings of (items,) these that got no answer. From INCOMPLETE on
+        there is no test and no verdict, only numbers."""
+        counts = self.readings[judge].statuses[items].sum(axis=0)
+        lost = counts[[STATUSES.index(status) for status in LOST]].sum()
+        return float(lost / max(1, counts.sum()))
 
     @classmethod
     def of(cls, ledger: Ledger) -> Study:

@@ -13,19 +13,20 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from reports.headline import sentence
+from reports.comparison import show_verdict
 from reports.readings import FAILURES, LOST
+from reports.study import INCOMPLETE
 
 WIDTH = 160  # columns at least: a line that the terminal wraps loses nothing, a cut one does
 DOMAINS_ACROSS = 8  # more columns than this are read in the files
-INCOMPLETE = 0.01  # share of showings without an answer from which a row is marked
 
 LEGEND = (
     "mean: average credit over the orders shown; strict: right in every order. Unweighted mean "
-    "over domains; 95 % intervals, cluster-adjusted by prompt. kappa: label-swap-symmetrised, "
-    "pairs only. A failed verdict counts as wrong. rank: between which places, all judges compared "
-    "at once; those that share a letter do not differ. mde: difference from the leader that would "
-    "have shown in four of five such samples. *: little data, read the interval."
+    "over domains; 95 % intervals, cluster-adjusted by prompt. A failed verdict counts as wrong, "
+    "but kappa (label-swap-symmetrised) stands on pairs with a verdict only. rank: between which "
+    "places, all judges compared at once; those that share a letter do not differ. mde: difference "
+    "from the leader that would have shown in four of five such samples. *: little data, read the "
+    "interval."
 )
 
 
@@ -38,14 +39,12 @@ def show(tables: Mapping[str, pd.DataFrame], console: Console) -> None:
         about = mine["data"]
         console.print()
         console.print(_about(str(task), about[about.scope == "overall"].iloc[0]))
-        if len(mine["headline"]):
-            verdict = sentence(mine["headline"].iloc[0].to_dict())
-            console.print(verdict, style="bold", markup=False, highlight=False)
         if overall["mean"].notna().any():
             _scores(overall, console)
         _behaviour(overall, mine["position"], tables["cost"], console)
         _groups(mine["domains"], list(overall.judge), about, console)
         _differences(mine["pairs"], overall, console)
+        show_verdict(mine["headline"], console)
     _warnings(whole, console)
 
 

@@ -22,7 +22,7 @@ from bench.stats.heterogeneity import (
     working_variance,
 )
 from bench.stats.multiplicity import holm
-from bench.stats.paired import cluster_bonett_price
+from bench.stats.paired import cluster_bonett_price, macro_bonett_price
 from bench.types import BenchError
 
 NO_MISSING: Mapping[str, int] = {}
@@ -55,8 +55,8 @@ def contrast_domains(
     item. `clusters`: (n,) prompt ids. `domains`: (n,) names. `missing`: by domain, the items that
     have no difference; a domain of which all items are missing counts as insufficient.
 
-    Domains and micro mean by `cluster_bonett_price`, macro mean by `macro`. Raises BenchError for
-    a value that is NaN or outside [-1, 1], with its position.
+    Domains and micro mean by `cluster_bonett_price`, macro mean by `macro_bonett_price`. Raises
+    BenchError for a value that is NaN or outside [-1, 1], with its position.
     """
     d = checked(differences, -1, 1, "differences")
     groups = Clusters.of(clusters, d.size)
@@ -70,7 +70,9 @@ def contrast_domains(
             d[rows], groups.take(rows), level=level, missing=missing.get(name, 0)
         )
     names, parts = list(by_name), list(by_name.values())
-    mean = macro(parts, names)
+    mean = macro(parts, names)  # says which domain has no number, or no interval
+    if not math.isnan(mean.lo):
+        mean = macro_bonett_price(d, groups, labels, level=level, missing=sum(missing.values()))
     pooled = cluster_bonett_price(d, groups, level=level, missing=sum(missing.values()))
     known = {name: e for name, e in by_name.items() if not math.isnan(e.lo)}
     adjusted = holm([two_sided_p(e) for e in known.values()])

@@ -7,16 +7,15 @@ takes the judges for a sample too, and with three to five of them a side its int
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from bench.stats.clusters import Clusters, Floats, checked, critical_value
-from bench.stats.combine import macro
 from bench.stats.estimate import Basis, Estimate
 from bench.stats.heterogeneity import working_variance
-from bench.stats.paired import cluster_bonett_price
+from bench.stats.paired import cluster_bonett_price, macro_bonett_price
 from bench.types import BenchError
 
 
@@ -45,11 +44,11 @@ def families(
     [0, 1]. `clusters`: (n,) prompt ids. `domains`: (n,) names; with them every mean is the
     unweighted mean over domains. `missing`: items that lack a credit.
 
-    These judges: cluster-adjusted Bonett-Price interval of the differences of family means, over
-    domains by `macro`. Judges like these: variance V + s1^2 / J + s2^2 / K, with V that of the
-    former and s the standard deviation of judges' means, and t with Satterthwaite's degrees of
-    freedom (Welch 1947). V and s both hold the chance of which items met which judge, so the
-    interval is rather too wide than too narrow. One judge in a family: no such interval.
+    These judges: `macro_bonett_price` of the differences of family means. Judges like these:
+    variance V + s1^2 / J + s2^2 / K, with V that of the former and s the standard deviation of
+    judges' means, and t with Satterthwaite's degrees of freedom (Welch 1947). V and s both hold the
+    chance of which items met which judge, so the interval is rather too wide than too narrow. One
+    judge in a family: no such interval.
 
     Raises BenchError for a credit that is NaN or outside [0, 1], or families of different items.
     """
@@ -64,7 +63,7 @@ def families(
     parts = [names == name for name in np.unique(names)]
     contrast = sides[0].mean(axis=1) - sides[1].mean(axis=1)
     found = [cluster_bonett_price(contrast[r], groups.take(r), level=level) for r in parts]
-    these = _these(found, contrast, groups, level, missing)
+    these = macro_bonett_price(contrast, groups, names, level=level, missing=missing)
     means = [np.mean([side[r].mean(axis=0) for r in parts], axis=0) for side in sides] if n else []
     spreads = [float(m.std(ddof=1)) if m.size > 1 else math.nan for m in means] or [math.nan] * 2
     variances = [s**2 / side.shape[1] for s, side in zip(spreads, sides, strict=True)]
@@ -83,15 +82,6 @@ def _credits(values: ArrayLike, what: str) -> Floats:
     for j in range(table.shape[1]):
         checked(table[:, j], 0, 1, f"judge {j} of {what}")
     return table
-
-
-def _these(
-    found: list[Estimate], contrast: Floats, groups: Clusters, level: float, missing: int
-) -> Estimate:
-    """The domains' mean; of one domain it is the domain itself."""
-    if len(found) > 1:
-        return replace(macro(found), n_clusters=groups.n_clusters, n_missing=missing)
-    return cluster_bonett_price(contrast, groups, level=level, missing=missing)
 
 
 def _judges_like_these(

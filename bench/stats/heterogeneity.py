@@ -133,24 +133,23 @@ def contradiction(
 def working_variance(estimate: Estimate) -> float:
     """Squared standard error; where the data show no variation, that of the half width of the
     interval, so that a domain without any difference has no infinite weight. NaN without both."""
-    if not math.isnan(estimate.se):
-        return estimate.se**2
-    if math.isnan(estimate.lo):
-        return math.nan
-    half = (estimate.hi - estimate.lo) / 2
-    return (half / critical_value(estimate.level, _df(estimate))) ** 2
+    return _half_error(estimate) ** 2 if math.isnan(estimate.se) else estimate.se**2
 
 
 def two_sided_p(estimate: Estimate) -> float:
-    """p of t = estimate / error with the estimate's degrees of freedom; NaN without interval."""
+    """p that goes with the interval: of t = its middle over its half width in units of the critical
+    value. It is below 1 - level exactly when the interval leaves 0 out. NaN without an interval."""
     from scipy.special import stdtr
 
-    variance = working_variance(estimate)
-    if math.isnan(variance):
-        return math.nan
-    return 2 * float(stdtr(_df(estimate), -abs(estimate.estimate) / math.sqrt(variance)))
+    middle = (estimate.lo + estimate.hi) / 2
+    return 2 * float(stdtr(_df(estimate), -abs(middle) / _half_error(estimate)))
+
+
+def _half_error(estimate: Estimate) -> float:
+    half = (estimate.hi - estimate.lo) / 2
+    return half / critical_value(estimate.level, _df(estimate))
 
 
 def _df(estimate: Estimate) -> float:
-    """Macro means have none; theirs count as many."""
+    """Where an estimate has none its critical value was combined from others: the normal one."""
     return math.inf if math.isnan(estimate.df) else estimate.df

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from bench.stats.clusters import Clusters, Floats, Ints, critical_value
 from bench.stats.estimate import Basis, Estimate
 from bench.stats.intervals import NO_ERROR
-from bench.stats.paired import Shrunk, around, shrunk_mean
+from bench.stats.paired import Shrunk, shrunk_macro, shrunk_mean
 from bench.stats.resample import REPLICATES, resampled_sums
 from bench.types import BenchError
 
@@ -60,15 +60,11 @@ class Simultaneous:
 
 @dataclass(frozen=True, eq=False)
 class _Pair:
-    """Two judges on the items that have a credit of both. `centre`, `error`, `df`: of the interval
-    of `mean`. `influence`: (G,), of each cluster on the mean."""
+    """Two judges on the items that have a credit of both. `influence`: (G,), of each cluster on
+    the mean."""
 
     basis: Basis
-    mean: float
-    centre: float
-    error: float
-    se: float
-    df: float
+    shrunk: Shrunk
     influence: Floats
 
 
@@ -153,28 +149,14 @@ def _compare(d: Floats, groups: Clusters, domains: Clusters, blank: Basis) -> _P
     basis = replace(blank, n_items=n, n_clusters=g, n_missing=d.size - n)
     if not parts or min(part.n_items for part in parts) < 2:
         return basis.undefined("insufficient", "fewer than two common items in a domain")
-    found = [shrunk_mean(d[r], part) for r, part in zip(rows, parts, strict=True)]
-    mean = math.fsum(s.mean.value for s in found) / len(found)
+    shrunk = shrunk_macro([shrunk_mean(d[r], p) for r, p in zip(rows, parts, strict=True)])
     if min(part.n_clusters for part in parts) < 2:
         note = "one prompt in a domain: its error is unknown"
-        return basis.undefined("one_cluster", note, mean)
-    return _Pair(
-        basis,
-        mean=mean,
-        centre=math.fsum(s.centre for s in found) / len(found),
-        error=math.sqrt(math.fsum(s.variance for s in found)) / len(found),
-        se=math.hypot(*(s.mean.se for s in found)) / len(found),
-        df=_satterthwaite(found, parts),
-        influence=macro_influence(
-            d[shared], groups.codes[shared], domains.codes[shared], groups.n_clusters
-        ),
+        return basis.undefined("one_cluster", note, shrunk.value)
+    influence = macro_influence(
+        d[shared], groups.codes[shared], domains.codes[shared], groups.n_clusters
     )
-
-
-def _satterthwaite(found: Sequence[Shrunk], parts: Sequence[Clusters]) -> float:
-    """Degrees of freedom of a sum of variances (Satterthwaite 1946)."""
-    total = math.fsum(s.variance for s in found)
-    return total**2 / math.fsum(s.variance**2 / p.df for s, p in zip(found, parts, strict=True))
+    return _Pair(basis, shrunk, influence)
 
 
 def _adjust(
@@ -185,8 +167,9 @@ def _adjust(
 
     if not family:
         return math.nan, []
-    t = np.array([abs(pair.centre) / pair.error for pair in family])
-    p = 2 * stdtr([pair.df for pair in family], -t)
+    found = [pair.shrunk for pair in family]
+    t = np.array([abs(s.centre) / math.sqrt(s.variance) for s in found])
+    p = 2 * stdtr([s.df for s in found], -t)
     z = -ndtri(p / 2)
     largest, order = _largest(family, z, replicates, seed)
     every, n = np.sort(largest[:, -1]), len(largest)
@@ -218,12 +201,12 @@ def _estimate(pair: _Pair, critical: float) -> Estimate:
     """The difference, with the critical deviate carried to the t law of the pair."""
     from scipy.special import ndtr, stdtrit
 
-    own = -float(stdtrit(pair.df, float(ndtr(-critical))))
+    shrunk = pair.shrunk
     return pair.basis.estimate(
-        pair.mean,
-        around(pair.centre, own * pair.error, pair.mean),
-        se=pair.se,
+        shrunk.value,
+        shrunk.interval(-float(stdtrit(shrunk.df, float(ndtr(-critical))))),
+        se=shrunk.se,
         n_eff=math.nan,
-        df=pair.df,
-        note=NO_ERROR if math.isnan(pair.se) else "",
+        df=shrunk.df,
+        note=NO_ERROR if math.isnan(shrunk.se) else "",
     )

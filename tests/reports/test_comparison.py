@@ -13,8 +13,10 @@ from bench.ledger import Ledger
 from bench.plan import Plan, trials
 from bench.types import BenchError, JudgeCard, Message, verdict
 from reports.comparison import ask
-from reports.headline import Question, headline_table, sentence
+from reports.headline import Question, headline_table
 from reports.study import Study
+from reports.tables import build
+from reports.verdicts import sentence
 
 
 def card(name: str, **more) -> JudgeCard:
@@ -75,7 +77,9 @@ def test_verdicts(tmp_path, make_item, small, large, margin, verdict) -> None:
     said = sentence(row.to_dict())
     assert f"{100 * row.difference:+.1f} points" in said
     assert "a" in said and "b" in said
-    assert (table.question == "champion").all(), "the families are the champions"
+    assert "family" not in set(table.question), "the families are the champions"
+    if verdict == "equivalent":
+        assert "90 % interval" in said
     if verdict == "undecided":
         assert f"{100 * row.mde:.1f} points would have shown" in said
         assert row.smallest_margin > margin
@@ -149,6 +153,8 @@ def test_questions_that_cannot_be_asked(tmp_path, make_item) -> None:
         ask(study, "judge-1", "judge-1,judge-2", 0.02)
     with pytest.raises(BenchError, match="no trained judge"):
         ask(study, "", "judge-2", 0.02)
+    with pytest.raises(BenchError, match="named 2 times"):
+        ask(study, "judge-1,judge-1", "judge-2", 0.02)
     for margin in (0, -0.1, 1, float("nan")):
         with pytest.raises(BenchError, match="margin"):
             ask(study, "judge-1", "judge-2", margin)
@@ -188,3 +194,89 @@ def test_lost_answers_are_counted_and_not_scored(tmp_path, make_item) -> None:
     study.scores["a"][:30] = np.nan  # as if its answers had not come
     row = headline_table(study, Question(("a",), ("b",))).iloc[0]
     assert (row.n_items, row.n_missing) == (170, 30)
+
+
+def test_no_champion_without_dev_items(tmp_path, make_item) -> None:
+    """Never the first named: without items to choose on there is no champion."""
+    items = [item for item in items_of(make_item, 400) if item.split != "dev"]
+    study = study_of(tmp_path, items, {"a": 0.7, "b": 0.8, "c": 0.6})
+    table = headline_table(study, Question(("a", "b"), ("c",)))
+    row = table.iloc[0]
+    assert (row.verdict, row.small) == ("undefined", "a, b")
+    assert "no dev items" in sentence(row.to_dict())
+    assert "family" in set(table.question), "needs no choice"
+    alone = headline_table(study, Question(("b",), ("c",)))
+    assert alone.iloc[0].verdict == "superior"
+
+
+def test_a_judge_that_lacks_a_domain_is_no_champion(tmp_path, make_item) -> None:
+    items = items_of(make_item, 2000, domains=2)
+    hard = np.array([item.domain == "domain 1" for item in items])
+
+    def skill(easy, other):
+        return lambda item: other if item.domain == "domain 1" else easy
+
+    skills = {"good": skill(0.95, 0.6), "lost": skill(0.9, 0.0), "large": 0.7}
+    study = study_of(tmp_path, items, skills)
+    study.scores["lost"][hard] = np.nan  # as if its answers had not come
+    table = headline_table(study, Question(("good", "lost"), ("large",)))
+    assert table.iloc[0].small == "good"
+    assert table.iloc[0].verdict != "undefined"
+    family = table[table.question == "family"].iloc[0]
+    assert family.verdict == "undefined"
+    assert "no item of domain 1 has a score of every judge" in family.note
+
+
+def test_restricted_champions_meet_on_items_that_did_not_choose(tmp_path, make_item) -> None:
+    items = items_of(make_item, 1000)
+    sizes = {"a": 10, "b": 10, "same": 10, "huge": 1000}
+    study = study_of(
+        tmp_path,
+        items,
+        {"a": 0.8, "b": 0.7, "same": 0.6, "huge": 0.95},
+        **{name: card(name, parameters=size) for name, size in sizes.items()},
+    )
+    table = headline_table(study, Question(("a", "b"), ("same", "huge")))
+    rows = table[table.scope == "overall"].set_index("question")
+    dev = sum(item.split == "dev" for item in items)
+    assert rows.loc["equal size", "n_items"] == 1000 - dev
+    assert rows.loc["equal cost", "note"] == "the cost of a is not known"
+
+
+def test_an_incomplete_judge_gets_no_verdict_and_no_p(tmp_path, make_item) -> None:
+    items = items_of(make_item, 300)
+    path = tmp_path / "ledger.sqlite"
+    judges = [card("a"), card("b")]
+    with Ledger(path, write=True) as ledger:
+        ledger.write_plan(Plan(("a", "b"), ("made",)), items, judges)
+        for judge, right, until in zip(judges, (0, 1), (290, 300), strict=True):
+            ledger.append(
+                verdict(t, [float(k == right) for k in t.order])
+                for i, t in trials(items, judge)
+                if i < until
+            )
+    with Ledger(path) as ledger:
+        study = Study.of(ledger)
+        pairs = build(ledger)["pairs"]
+    row = headline_table(study, Question(("a",), ("b",))).iloc[0]
+    assert (row.verdict, row.n_items, row.n_missing) == ("undefined", 290, 10)
+    assert row.difference == 1
+    assert np.isnan(row.p)
+    assert "a has no answer for 3.3% of its showings" in sentence(row.to_dict())
+    assert pairs.p.isna().all()
+    assert pairs.difference_lo.iloc[0] > 0.9
+
+
+def test_p_and_interval_agree_in_every_row(tmp_path, make_item) -> None:
+    for n in (6, 12, 60, 300):
+        folder = tmp_path / str(n)
+        folder.mkdir()
+        with Ledger(ledger_of(folder, items_of(make_item, n, 2), {"a": 0.9, "b": 0.6})) as ledger:
+            tables = build(ledger)
+            table = headline_table(Study.of(ledger), Question(("a",), ("b",)))
+        rows = table[(table.scope != "overall") & table.p.notna()]
+        outside = (rows.difference_lo > 0) | (rows.difference_hi < 0)
+        assert ((rows.p < 0.05) == outside).all()
+        pairs = tables["pairs"].dropna(subset=["p"])
+        outside = (pairs.difference_lo > 0) | (pairs.difference_hi < 0)
+        assert ((pairs.p < 0.05) == outside).all()

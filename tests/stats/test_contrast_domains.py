@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 from statsmodels.stats.contingency_tables import mcnemar
 
 from bench.stats.clusters import Clusters, mean_variance
-from bench.stats.combine import macro
 from bench.stats.contrast_domains import contrast_domains, stratified_mcnemar
 from bench.stats.heterogeneity import cochran_q
-from bench.stats.paired import cluster_bonett_price
+from bench.stats.paired import cluster_bonett_price, macro_bonett_price
 from bench.types import BenchError
 
 ROWS = st.lists(
@@ -68,7 +67,7 @@ def test_parts_are_the_existing_estimates():
         for n, m in (("chat", 3), ("code", 0))
     )
     assert found.domains == {"chat": chat, "code": code}
-    assert found.macro == macro([chat, code], ["chat", "code"])
+    assert found.macro == macro_bonett_price(d, clusters, names, level=0.9, missing=3)
     assert found.micro == cluster_bonett_price(d, clusters, level=0.9, missing=3)
 
 

@@ -167,7 +167,17 @@ def test_a_domain_without_variation_has_a_finite_weight():
     won = cluster_bonett_price(np.ones(50), np.arange(50))
     assert two_sided_p(won) < 1e-6
     assert working_variance(wald(0.1, 0.25)) == 0.25
-    assert two_sided_p(wald(0.98, 0.25)) == pytest.approx(2 * norm.sf(1.96))
+    assert two_sided_p(wald(0.98, 0.25)) == pytest.approx(2 * norm.sf(1.96), rel=1e-3)
+
+
+@pytest.mark.parametrize("n", [3, 4, 5, 8, 40])
+def test_p_and_interval_say_the_same(n):
+    """Also where every item is won, and with few items the interval still holds 0."""
+    rng = np.random.default_rng(n)
+    for d in (np.ones(n), rng.choice([-1.0, 0.0, 1.0], n, p=[0.1, 0.3, 0.6])):
+        e = cluster_bonett_price(d, np.arange(n))
+        assert (two_sided_p(e) < 0.05) == (e.lo > 0 or e.hi < 0)
+    assert two_sided_p(cluster_bonett_price(np.ones(3), np.arange(3))) > 0.2
 
 
 def test_names_must_match():

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import t
 
 from bench.stats import cluster_bonett_price
+from bench.stats.paired import macro_bonett_price
 from bench.types import BenchError
 
 DIFFERENCE = st.sampled_from([-1.0, -0.5, 0.0, 0.25, 1.0])
@@ -126,3 +127,42 @@ def test_coverage_of_half_credits():
         e = cluster_bonett_price(first - second, clusters)
         hits += e.lo <= 0.1 <= e.hi
     assert hits / runs >= 0.94
+
+
+def test_the_mean_over_domains():
+    rng = np.random.default_rng(2)
+    clusters = rng.integers(0, 50, 400)
+    domains = np.array(["chat", "code", "math"])[clusters % 3]
+    d = rng.choice([-1.0, 0.0, 0.5, 1.0], 400)
+    e = macro_bonett_price(d, clusters, domains, missing=2)
+    parts = [cluster_bonett_price(d[domains == n], clusters[domains == n]) for n in set(domains)]
+    assert e.estimate == pytest.approx(np.mean([p.estimate for p in parts]))
+    assert e.se == pytest.approx(math.sqrt(sum(p.se**2 for p in parts)) / 3)
+    assert min(p.df for p in parts) < e.df < sum(p.df for p in parts)
+    assert e.hi - e.lo < np.mean([p.hi - p.lo for p in parts])
+    assert (e.n_items, e.n_clusters, e.n_missing) == (400, len(set(clusters)), 2)
+    one = macro_bonett_price(d, clusters, ["one"] * 400)
+    plain = cluster_bonett_price(d, clusters)
+    assert (one.estimate, one.method) == (plain.estimate, plain.method)
+    assert (one.lo, one.hi, one.df) == pytest.approx((plain.lo, plain.hi, plain.df))
+
+
+def test_a_domain_that_has_too_little_leaves_no_mean():
+    d, clusters = [1.0, 0, 1, 0, 1], [0, 1, 2, 3, 4]
+    assert macro_bonett_price(d, clusters, [0, 0, 0, 0, 1]).status == "insufficient"
+    e = macro_bonett_price(d, [0, 1, 2, 3, 3], [0, 0, 0, 1, 1])
+    assert e.status == "one_cluster" and math.isnan(e.lo)
+    assert macro_bonett_price([], [], []).status == "insufficient"
+
+
+def test_coverage_of_the_mean_over_domains():
+    """Two domains of 8 prompts, 3 items each."""
+    rng = np.random.default_rng(24)
+    hits, runs = 0, 1000
+    clusters = np.repeat(np.arange(16), 3)
+    for _ in range(runs):
+        first = rng.random(48) < rng.beta(4, 1, 16)[clusters]
+        second = rng.random(48) < rng.beta(3.5, 1.5, 16)[clusters]
+        e = macro_bonett_price(first.astype(float) - second, clusters, clusters % 2)
+        hits += e.lo <= 0.1 <= e.hi
+    assert hits / runs >= 0.95
