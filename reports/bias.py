@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import pandas as pd
@@ -186,6 +186,7 @@ def _related(one: JudgeCard, other: JudgeCard) -> bool:
     return any(a.startswith(b) or b.startswith(a) for a in names[0] for b in names[1])
 
 
+@cache
 def _kin(writer: str | None, families: tuple[str, ...]) -> str | None:
     """OWN for a model whose name begins like a family, whatever its organisation and case; another
     name for others; None where the writer is unknown."""

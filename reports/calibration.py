@@ -17,6 +17,7 @@ METRICS = (
     "accuracy",
     "overconfidence",
     "ece",
+    "squared_error",
     "brier",
     "log_loss",
     "auroc",
@@ -31,8 +32,9 @@ def calibration_table(study: Study) -> pd.DataFrame:
 
     The verdict on a pair is the response with the higher probability, averaged over the orders, and
     its confidence is that probability. It is right as far as the deciding votes agree with it;
-    `auroc` takes the majority, and leaves out split votes. `coverage`: share of the decided pairs
-    that have such a verdict; probabilities of exactly 1/2 are none.
+    `auroc` takes the majority, and leaves out split votes. `squared_error`: squared calibration
+    error less what chance adds, where `ece` is above 0 by chance alone. `coverage`: share of the
+    decided pairs that have such a verdict; probabilities of exactly 1/2 are none.
     """
     rows = []
     for card in study.cards:
@@ -64,6 +66,7 @@ def calibration_table(study: Study) -> pd.DataFrame:
 
 
 COLUMNS = ("task", "scope", "group", "judge", "n_items", "n_prompts", "coverage")
+REPLICATES = 2_000
 Verdicts = tuple[Ints, Floats, Floats]
 
 
@@ -87,12 +90,13 @@ def _metrics(study: Study, verdicts: Verdicts, chosen: Bools) -> Made:
     if not kept.any():
         return dict.fromkeys(METRICS)
     whole = y != 0.5
-    binned = binned_errors(c, y, equal_mass_bins(c), clusters)
+    binned = binned_errors(c, y, equal_mass_bins(c), clusters, replicates=REPLICATES)
     area = aurc(c, y, clusters)
     return {
         "accuracy": cluster_wilson(y, clusters),
         "overconfidence": overconfidence(c, y, clusters),
         "ece": binned.ece,
+        "squared_error": binned.squared,
         "brier": brier(c, y, clusters),
         "log_loss": log_loss(c, y, clusters),
         "auroc": auroc(c[whole], y[whole] > 0.5, clusters[whole]),

@@ -1,4 +1,6 @@
 """Ledger: 1,000,000 verdicts of 20 judges on 25,000 pairs. Insert, resume scan, tables over them.
+The pairs have three annotators and named writers, the verdicts confidences and costs, so that no
+table is spared.
 
 Bars: insert >= 30,000/s in batches, resume scan <= 5 s, tables <= 60 s and <= 1 GB (peak of a
 process of its own). Baseline of the insert: the same rows into SQLite in one transaction.
@@ -23,19 +25,25 @@ from bench.types import Item, JudgeCard, Label, Message, Response, Usage, Verdic
 
 ITEMS, JUDGES, BATCH = 25_000, 20, 5_000
 CARDS = [JudgeCard(f"judge-{j}", "made", ("pairwise",), revision=str(j)) for j in range(JUDGES)]
-USAGE = Usage(prompt_tokens=400, completion_tokens=20, latency_s=0.1)
+USAGE = Usage(prompt_tokens=400, completion_tokens=20, latency_s=0.1, cost_usd=0.001)
 
 
 def items() -> list[Item]:
-    """Pairs of four domains, five to a prompt."""
+    """Pairs of four domains, five to a prompt, three annotators of whom one in six errs."""
     return [
         Item(
             str(i),
             "made",
             f"domain-{i % 4}",
             (Message("user", f"prompt {i // 20 * 4 + i % 4}"),),
-            (Response("a", f"answer {i} of some length"), Response("b", f"another one, {i}")),
-            (Label("gold", (float(i % 3 > 0), float(i % 3 == 0))),),
+            (
+                Response("a", f"answer {i} of some length" + " and more" * (i % 7), f"m-{i % 3}"),
+                Response("b", f"another one, {i}" + " and more" * (i % 5), f"m-{i % 3 + 1}"),
+            ),
+            tuple(
+                Label(f"w{w}", (float(first), float(not first)))
+                for w, first in enumerate((i % 3 > 0) ^ ((i * 7 + w) % 6 == 0) for w in range(3))
+            ),
             meta={"n": i},
         )
         for i in range(ITEMS)
@@ -48,7 +56,8 @@ def verdicts(made: list[Item]) -> Iterator[Verdict]:
         for i, trial in trials(made, card):
             best = (i % 3 == 0) ^ (trial.seed % 4 == 0)
             utilities = [float(r == best) for r in trial.order]
-            yield verdict(trial, utilities, raw="Verdict: A", usage=USAGE)
+            sure = 0.5 + (trial.seed % 50) / 100
+            yield verdict(trial, utilities, confidence=sure, raw="Verdict: A", usage=USAGE)
 
 
 def fill(path: Path) -> None:

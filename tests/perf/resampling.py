@@ -67,8 +67,8 @@ def seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def main() -> None:
-    """Print one line a baseline."""
+def main() -> int:
+    """Print one line a baseline; 1 when a bar is missed."""
     script = (
         "import time; t = time.perf_counter(); import bench.stats; print(time.perf_counter()-t)"
     )
@@ -89,13 +89,23 @@ def main() -> None:
         f"prompts in {statistics.median(own):.2f} s, {extra:.0f} MB more memory; error off the "
         f"analytic one by {off.mean():.1%} on average, {off.max():.1%} at most"
     )
-    for baseline, replicates in ((scipy_items, 60), (concatenating, 60), (weights_loop, 1500)):
+    met = [statistics.median(imports) <= 0.5, statistics.median(own) <= 6, extra <= 150]
+    met.append(bool(off.max() <= 0.02))
+    for baseline, replicates, bar in (
+        (scipy_items, 60, 40.0),
+        (concatenating, 60, 15.0),
+        (weights_loop, 1500, 1.5),
+    ):
         ratios = []
         for round_ in range(ROUNDS):
             took = seconds(lambda: baseline(replicates)) * REPLICATES / replicates  # noqa: B023
             ratios.append(took / own[round_])
-        print(f"  {statistics.median(ratios):.1f} times as fast as {baseline.__name__}")
+        ratio = statistics.median(ratios)
+        met.append(ratio >= bar)
+        print(f"  {ratio:.1f} times as fast as {baseline.__name__} (bar {bar:g})")
+    print(f"  {met.count(False)} bars missed")
+    return int(not all(met))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
