@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bench.stats.clusters import Clusters, Floats, checked, critical_value
+from bench.stats.clusters import LARGEST, Clusters, Floats, checked, critical_value
 from bench.stats.estimate import Basis, Estimate
 from bench.stats.resample import REPLICATES, Statistic, resampled_sums
 
@@ -36,7 +36,7 @@ def bca(
     Fewer than 40 clusters: insufficient, the estimate alone. A statistic that is undefined for
     the rows, for a resample or without some cluster, or that does not vary: degenerate.
     """
-    values = [checked(c, -math.inf, math.inf, f"column {i}") for i, c in enumerate(columns)]
+    values = [checked(c, -LARGEST, LARGEST, f"column {i}") for i, c in enumerate(columns)]
     groups = Clusters.of(clusters, values[0].size)
     how = f"{method}, BCa cluster bootstrap ({replicates} replicates, seed {seed})"
     basis = Basis(how, level, groups.n_items, groups.n_clusters, missing)

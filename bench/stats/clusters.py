@@ -20,6 +20,9 @@ from bench.types import BenchError
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+LARGEST = float(np.finfo(np.float64).max)
+"""Bound for `checked` of a value that may be anything finite."""
+
 NO_VARIANCE = 1e-24
 """A variance of numbers in [-1, 1] below this is rounding noise."""
 
@@ -95,11 +98,15 @@ def _codes(ids: Any) -> Ints:
 
 
 def _codes_of_objects(ids: list[Any]) -> Ints:
-    """Hashable ids -> codes in order of first appearance."""
+    """Hashable ids -> codes: of strings in their order, so that the order of rows does not matter,
+    of what may have no order by first appearance."""
     try:
-        index = {value: code for code, value in enumerate(dict.fromkeys(ids))}
+        distinct = list(dict.fromkeys(ids))
     except TypeError as error:
         raise BenchError(f"cluster ids: {error}; numbers or strings expected") from None
+    if all(isinstance(value, str) for value in distinct):
+        distinct.sort()
+    index = {value: code for code, value in enumerate(distinct)}
     for value in index:
         if value is None or value != value:
             raise BenchError(f"cluster id {ids.index(value)} is {value}; an id expected")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bench.stats.clusters import Floats, checked, critical_value
+from bench.stats.clusters import LARGEST, Floats, checked, critical_value
 from bench.stats.estimate import Basis, Estimate
 from bench.types import BenchError
 
@@ -32,7 +32,7 @@ class Latency:
 
 def latency(seconds: ArrayLike, *, level: float = 0.95, missing: int = 0) -> Latency:
     """`seconds`: (n,) finite, at least 0."""
-    s = checked(seconds, 0, np.finfo(np.float64).max, "seconds")
+    s = checked(seconds, 0, LARGEST, "seconds")
     p50, p95, p99 = (quantile(s, p, level=level, missing=missing) for p in (0.5, 0.95, 0.99))
     if s.size == 0:
         return Latency(p50, p95, p99, math.nan, math.nan)
@@ -51,7 +51,7 @@ def quantile(values: ArrayLike, p: float, *, level: float = 0.95, missing: int =
     if not 0 < p < 1:
         raise BenchError(f"quantile is {p}; a number between 0 and 1 expected")
     critical_value(level)  # refuses a level outside (0, 1)
-    s: Floats = np.sort(checked(values, 0, math.inf, "values"))
+    s: Floats = np.sort(checked(values, 0, LARGEST, "values"))
     basis = Basis(f"p{100 * p:g}, order statistics", level, s.size, s.size, missing)
     if s.size == 0:
         return basis.undefined("insufficient", "no values")

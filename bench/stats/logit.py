@@ -82,7 +82,8 @@ class Effect:
             self.per_row, self.groups, name, level=level, missing=missing, bounds=bounds
         )
         note = "; ".join(filter(None, (found.note, self.note)))
-        return replace(found, status=self.status or found.status, note=note)
+        doubt = None if math.isnan(found.lo) else self.status
+        return replace(found, status=doubt or found.status, note=note)
 
 
 @dataclass(frozen=True, eq=False)
