@@ -42,7 +42,7 @@ def test_small_p_values_are_caught(grid):
     p = np.linspace(0, 1, 500)
     held = dict.fromkeys((grid.DEFAULT, grid.T, grid.PERCENTILE), np.arange(500) >= 20)
     for power, met in ((1, True), (2, False)):
-        p_values = dict.fromkeys((grid.SIGNFLIP, grid.CLUSTER_T), p**power)
+        p_values = dict.fromkeys((grid.SIGNFLIP, grid.INTERVAL_P), p**power)
         found = grid.bars(grid.Result(cell, held, {}, p_values))
         assert all(bar.met for bar in found if "coverage" in bar.what)
         assert {bar.met for bar in found if "coverage" not in bar.what} == {met}
