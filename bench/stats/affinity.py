@@ -69,11 +69,12 @@ def affinity(
 ) -> Affinity:
     """`judge`, `human`: (n,) verdicts. `families`: of the first and the second response of each
     pair, None or "" where unknown. `related`: the families that count as the judge's own.
-    `others`: (n, k) verdicts of judges of other families. `clusters`: (n,) prompt ids.
+    `others`: (n, k) verdicts of judges of other families; None or k = 0: there are none.
+    `clusters`: (n,) prompt ids.
     """
     said = {"judge": maybe(judge, -1, 1, "judge"), "human": maybe(human, -1, 1, "human")}
     n = said["human"].size
-    if others is not None:
+    if others is not None and np.shape(others)[1:] != (0,):
         said["others"] = maybe(others, -1, 1, "others", ndim=2)
     side, unknown = _side(families, related, n)
     known = complete(**said)
@@ -82,7 +83,7 @@ def affinity(
     credit = {name: _credit(values[rows], side[rows]) for name, values in said.items()}
     own, people, rest = credit["judge"], credit["human"], credit.get("others", np.empty(0))
     missing = int(np.sum(~known & (side != 0)))
-    rest_groups = groups if others is not None else groups.take(np.zeros(own.size, bool))
+    rest_groups = groups if "others" in said else groups.take(np.zeros(own.size, bool))
 
     def share(values: Floats, of: Clusters) -> Estimate:
         return _enough(cluster_wilson(values, of, level=level, missing=missing))

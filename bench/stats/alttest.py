@@ -36,8 +36,8 @@ class AltTest:
     items where the judge does at least as well.
 
     `rejected`: (J,) the judge is preferred to j, all J tests at once (Benjamini & Yekutieli 2001).
-    `omega`: their share; NaN where refused. `rho`: mean advantage. `smallest_epsilon`: at or above
-    it the judge passes. `note`: why there is no test, or who was left out.
+    `omega`: their share; NaN where refused. `rho`: mean advantage. `smallest_epsilon`: above it
+    the judge passes. `note`: why there is no test, or who was left out.
     """
 
     epsilon: float

@@ -179,8 +179,9 @@ def rogan_gladen(
 
     `wins`: items that the judge says are won. `sensitivity`: of items that humans say are won,
     those that the judge says are; `specificity`: likewise lost. Estimates are cut to [0, 1]: then
-    out_of_range, with the raw one in the note. se + sp <= 1, a judge no better than chance: NaN,
-    out_of_range. Raises BenchError for a share of nothing or outside [0, 1].
+    out_of_range, with the raw one in the note. Shares of 0 and 1 that leave the delta method no
+    error: `delta` is degenerate. se + sp <= 1, a judge no better than chance: NaN, out_of_range.
+    Raises BenchError for a share of nothing or outside [0, 1].
     """
     for name, s in (("wins", wins), ("sensitivity", sensitivity), ("specificity", specificity)):
         if not 0 <= s.hits <= s.n or not 0 < s.n < math.inf:
@@ -215,6 +216,8 @@ def _solved(wins: Share, sensitivity: Share, specificity: Share) -> tuple[float,
 def _cut(basis: Basis, raw: float, centre: float, half: float, se: float) -> Estimate:
     value, lo, hi = (min(1.0, max(0.0, x)) for x in (raw, centre - half, centre + half))
     outside = value != raw
+    if se**2 < NO_VARIANCE:
+        return basis.undefined("degenerate", NO_ERROR, value)
     return basis.estimate(
         value,
         (lo, hi),

@@ -7,8 +7,9 @@ right, 0 where not, or the share of humans who agree. `bins`: (n,) whole numbers
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,7 +18,7 @@ from bench.stats.calibration import confidences
 from bench.stats.clusters import Clusters, Floats, Ints, checked, clustered_mean, critical_value
 from bench.stats.estimate import Estimate
 from bench.stats.intervals import cluster_wilson
-from bench.stats.resample import REPLICATES, Resample
+from bench.stats.resample import REPLICATES, Resample, Statistic, percentile_interval
 from bench.types import BenchError
 
 BINS = 15
@@ -53,9 +54,12 @@ def _positive(n_bins: int) -> int:
 class BinnedErrors:
     """Gaps |mean confidence - accuracy| of bins. `ece`: mean weighted by rows; `rms`: root of the
     weighted mean square. Both are above 0 also for a calibrated judge, the more so the fewer the
-    rows, and resamples are above the estimate. `squared`: weighted mean square less what chance
-    adds (Kumar, Liang & Ma 2019); negative when chance adds more than is there. `largest`: of the
-    bins with enough rows."""
+    rows, and resamples still more; the intervals make up for both. `squared`: weighted mean square
+    less what chance adds (Kumar, Liang & Ma 2019); negative when chance adds more than is there.
+    `largest`: of the bins with enough rows; the interval of the largest of many may lie too high.
+
+    Simulated coverage at 95 %, 120 to 2,000 rows with 1 or 4 to a prompt, 10 or 15 bins, and true
+    gaps of 0 to .1: `ece`, `rms` and `squared` .90 to 1, `largest` .78 to 1."""
 
     ece: Estimate
     rms: Estimate
@@ -92,13 +96,52 @@ def binned_errors(
         gap = np.abs(_gaps(sums)[1])[:, enough]
         return gap.max(axis=1) if enough.any() else np.full(len(sums), np.nan)
 
+    def estimate(statistic: Statistic, name: str) -> Estimate:
+        return sample.estimate(statistic, name, level=level, missing=missing)
+
+    square = estimate(_squared, "debiased squared error")
+    square = _centred(square, sample, _squared)
     name = f"largest gap of bins with {smallest} rows"
+    most = _above_zero(estimate(largest, name), sample, largest, square)
+    if not math.isnan(most.lo):
+        most = replace(most, status="ok_small", note="of several gaps: may be too high")
     return BinnedErrors(
-        sample.estimate(_ece, "ECE", level=level, missing=missing, bounds=(0, 1)),
-        sample.estimate(_rms, "RMS calibration error", level=level, missing=missing, bounds=(0, 1)),
-        sample.estimate(_squared, "debiased squared error", level=level, missing=missing),
-        sample.estimate(largest, name, level=level, missing=missing, bounds=(0, 1)),
+        _above_zero(estimate(_ece, "ECE"), sample, _ece, square),
+        _rooted(estimate(_rms, "RMS calibration error"), square),
+        square,
+        most,
     )
+
+
+def _centred(e: Estimate, sample: Resample, statistic: Statistic) -> Estimate:
+    """Percentiles of resamples moved to have the estimate as their mean, rid of what redrawing rows
+    adds to squares."""
+    if math.isnan(e.lo):
+        return e
+    draws = statistic(sample.draws)
+    moved = draws - np.nanmean(draws) + e.estimate
+    lo, hi = percentile_interval(moved[~np.isnan(moved)], e.estimate, e.level, sample.groups)
+    return replace(e, lo=lo, hi=hi)
+
+
+def _above_zero(e: Estimate, sample: Resample, statistic: Statistic, square: Estimate) -> Estimate:
+    """Interval in [0, 1] of what chance makes larger. The upper end is that of the centred
+    resamples; the lower one is reflected, which takes off what chance has added to the estimate,
+    and is 0 where the debiased square may be 0."""
+    if math.isnan(e.lo):
+        return e
+    gained = float(np.nanmean(statistic(sample.draws))) - e.estimate
+    hi = _centred(e, sample, statistic).hi
+    lo = 0.0 if square.lo <= 0 else min(e.estimate, 2 * e.estimate - hi - gained)
+    return replace(e, lo=max(0.0, lo), hi=min(1.0, hi))
+
+
+def _rooted(e: Estimate, square: Estimate) -> Estimate:
+    """The interval of the debiased square, as a root that holds the estimate."""
+    if math.isnan(e.lo) or math.isnan(square.lo):
+        return e
+    lo, hi = (math.sqrt(max(0.0, end)) for end in (square.lo, square.hi))
+    return replace(e, lo=lo, hi=min(1.0, max(hi, e.estimate)))
 
 
 def _gaps(sums: Floats) -> tuple[Floats, Floats, Floats]:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bench.stats.clusters import Clusters, Floats, checked, critical_value
+from bench.stats.clusters import LARGEST, Clusters, Floats, checked, critical_value
 from bench.stats.estimate import Basis, Estimate
 
 REPLICATES = 10_000
@@ -51,13 +51,13 @@ def resampled_sums(
     (G <= 5 for the default) every one of them once, so that nothing is random.
 
     The same arguments give the same bytes whatever `chunk` (replicates at a time) and however many
-    threads multiply: the sums are rounded to a binary grid on which all totals are exact.
+    threads multiply: each column is rounded to a binary grid of its own, on which all its totals
+    are exact. So a column's bytes do not depend on the columns beside it.
     """
     g, k = statistics.shape
-    largest = float(np.abs(statistics).sum(axis=0).max(initial=0.0))
-    # No weight reaches 2^7 and no total exceeds 2^45 grid steps: all sums stay below 2^53.
-    grid = 2.0 ** (45 - math.ceil(math.log2(largest))) if largest > 0 else 1.0
-    rounded = np.round(statistics * grid) / grid
+    # With no total of 2^45 grid steps, and no weight of 2^7, all sums stay below 2^53.
+    steps = 45 - np.frexp(np.abs(statistics).sum(axis=0))[1]
+    rounded: Floats = np.ldexp(np.round(np.ldexp(statistics, steps)), -steps)
     if 0 < g**g <= replicates:
         return _every_draw(g) @ rounded
     rows = chunk or max(1, min(256, _CHUNK_CELLS // max(g, 1)))
@@ -124,7 +124,7 @@ class Resample:
         seed: int = 0,
     ) -> Resample:
         """`columns`: k of (n,) finite values. `clusters`: (n,) prompt ids."""
-        values = [checked(c, -math.inf, math.inf, f"column {i}") for i, c in enumerate(columns)]
+        values = [checked(c, -LARGEST, LARGEST, f"column {i}") for i, c in enumerate(columns)]
         groups = Clusters.of(clusters, values[0].size)
         sums = np.stack([groups.sums(column) for column in values], axis=1)
         draws = resampled_sums(sums, replicates=replicates, seed=seed)

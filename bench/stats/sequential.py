@@ -17,12 +17,13 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bench.stats.clusters import Floats, checked
+from bench.stats.clusters import Floats, Ints, checked, critical_value
 from bench.stats.estimate import Basis, Estimate
 from bench.types import BenchError
 
 _NODES = 400
 _LARGEST = sys.float_info.max
+_STAKES = np.array([sign * 2.0**k for k in range(-4, 2) for sign in (1, -1)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,18 +121,84 @@ def signflip_e_values(sums: ArrayLike) -> Floats:
     `sums`: (G,) sums of a prompt's differences, first judge minus second, in the order in which
     the prompts were finished, each complete. If x is as likely as -x, then exp(l x) / cosh(l x)
     is a fair bet at any stake l (de la Pena 1999); the wealth is averaged over both signs and
-    stakes of 1/16 to 2 in powers of 2, so that evidence of either direction counts.
+    stakes of 1/16 to 2 in powers of 2, so that evidence of either direction counts. Overflows to
+    infinity.
 
     Raises BenchError for a sum that is NaN or infinite, with its position.
     """
-    x = checked(sums, -_LARGEST, _LARGEST, "sums")
-    stakes = np.array([sign * 2.0**k for k in range(-4, 2) for sign in (1, -1)])
-    bets = x[:, None] * stakes
+    gains = _log_gains(checked(sums, -_LARGEST, _LARGEST, "sums"))
+    with np.errstate(over="ignore"):
+        wealth: Floats = np.exp(np.cumsum(gains, axis=0)).mean(axis=1)
+    return wealth
+
+
+def _log_gains(x: Floats) -> Floats:
+    """(G,) sums -> (G, stakes) log of exp(l x) / cosh(l x)."""
+    bets = x[:, None] * _STAKES
     # log cosh y = |y| + log(1 + exp(-2 |y|)) - log 2
     size = np.abs(bets)
-    gains = bets - size - np.log1p(np.exp(-2 * size)) + math.log(2)
-    wealth: Floats = np.exp(np.cumsum(gains, axis=0)).mean(axis=1)
-    return wealth
+    gains: Floats = bets - size - np.log1p(np.exp(-2 * size)) + math.log(2)
+    return gains
+
+
+@dataclass(frozen=True, eq=False)
+class MeanSequence:
+    """Of each look, (looks,) arrays: prompts seen so far; the mean difference of their rows; its
+    confidence sequence. `lo` and `hi` are infinite while there are too few prompts to say."""
+
+    prompts: Ints
+    mean: Floats
+    lo: Floats
+    hi: Floats
+
+
+def mean_difference_sequence(
+    sums: ArrayLike,
+    sizes: ArrayLike,
+    *,
+    level: float = 0.95,
+    looks: ArrayLike | None = None,
+) -> MeanSequence:
+    """Mean difference of two judges, read off as often as one likes: all intervals hold together at
+    `level`. An interval holds the shifts m at which `signflip_e_values` of (sum - m size), all
+    prompts so far, is below 1 / (1 - level). So it leaves 0 out exactly when the e-value of the
+    sums themselves is no smaller, and holds the mean, where no bet gains.
+
+    It is right where (sum - m size) of a prompt is as likely as its negative at the true m. As the
+    intervals hold together, so does what they share (`np.maximum.accumulate(lo)`).
+
+    `sums`: (G,) sums of a prompt's differences, in the order in which the prompts were finished.
+    `sizes`: (G,) rows of each, at least 1. `looks`: numbers of prompts, each 1 to G; by default
+    every one, at a cost of G^2.
+    """
+    x, n = checked(sums, -_LARGEST, _LARGEST, "sums"), checked(sizes, 1, _LARGEST, "sizes")
+    if x.size != n.size:
+        raise BenchError(f"{x.size} sums and {n.size} sizes; one each per prompt expected")
+    critical_value(level)  # refuses a level outside (0, 1)
+    every = np.arange(1, x.size + 1) if looks is None else looks
+    prompts = checked(every, 1, x.size, "looks").astype(np.int64)
+    mean = (np.cumsum(x) / np.cumsum(n))[prompts - 1]
+    bar = -math.log(1 - level)
+    ends = [[_edge(x[:g], n[:g], bar, side) for g in prompts.tolist()] for side in (-1, 1)]
+    return MeanSequence(prompts, mean, *(np.array(end, np.float64) for end in ends))
+
+
+def _edge(sums: Floats, sizes: Floats, bar: float, side: int) -> float:
+    """The shift nearest the mean, on one side of it, where the log of the wealth reaches `bar`."""
+    from scipy.optimize import brentq
+
+    def excess(away: float) -> float:
+        gains = _log_gains(sums - (mean + side * away) * sizes).sum(axis=0)
+        most = float(gains.max())
+        return most + math.log(np.exp(gains - most).mean()) - bar
+
+    mean = float(sums.sum() / sizes.sum())
+    if (sums.size - 1) * math.log(2) <= bar:  # a bet at most doubles, and half of them lose
+        return side * math.inf
+    near, far = 0.0, 1e-3
+    while excess(far) < 0:
+        near, far = far, 2 * far
+    return mean + side * float(brentq(excess, near, far, xtol=1e-12))
 
 
 def _log_mixture(b: int, c: int) -> float:

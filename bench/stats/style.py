@@ -18,7 +18,7 @@ _MARKS = {
     "headings": re.compile(r"^ {0,3}#{1,6}[ \t]", re.MULTILINE),
     "bullets": re.compile(r"^[ \t]*[-*+][ \t]", re.MULTILINE),
     "numbered": re.compile(r"^[ \t]*\d{1,9}[.)][ \t]", re.MULTILINE),
-    "bold": re.compile(r"\*\*[^*\n]+\*\*|__[^_\n]+__"),
+    "bold": re.compile(r"\*\*[^*\n]+\*\*|(?<!\w)__[^_\n]+__(?!\w)"),
 }
 FEATURES = ("chars", "words", *_MARKS, "code_blocks")
 

@@ -155,3 +155,13 @@ def test_bad_input_is_refused():
         affinity([1], [1], (["F"], ["G"]), {"F"}, [1], others=[[1, 3]])
     with pytest.raises(BenchError, match="judge 1, human 2"):
         affinity([1], [1, 1], (["F"] * 2, ["G"] * 2), {"F"}, [1, 2])
+
+
+def test_no_column_of_others_is_no_others():
+    judge, human, families, _, clusters = mixed(1)
+    without = affinity(judge, human, families, {"F"}, clusters, replicates=50)
+    empty = affinity(
+        judge, human, families, {"F"}, clusters, others=np.empty((160, 0)), replicates=50
+    )
+    assert repr(empty) == repr(without)
+    assert empty.judge.status == "ok" and empty.others.status == "insufficient"

@@ -52,6 +52,12 @@ def test_codes_of_array_kinds(dtype):
     assert sorted(Clusters.of(ids, 5).sizes.tolist()) == [2, 3]
 
 
+def test_strings_are_coded_in_their_order():
+    for ids in (["b", "a", "c", "a"], np.array(["b", "a", "c", "a"])):
+        assert Clusters.of(ids, 4).codes.tolist() == [1, 0, 2, 0]
+    assert Clusters.of(["b", 2, "a"], 3).codes.tolist() == [0, 1, 2]  # these have no order
+
+
 def test_extreme_int8_ids_do_not_overflow():
     assert Clusters.of(np.array([-128, 127, -128], np.int8), 3).codes.tolist() == [0, 1, 0]
 

@@ -104,6 +104,14 @@ def test_rogan_gladen_properties(shares, n):
         np.testing.assert_allclose((a.estimate, a.lo), (1 - b.estimate, 1 - b.hi), atol=1e-9)
 
 
+@pytest.mark.parametrize("hits", [(10, 10, 10), (0, 8, 10), (10, 10, 8)])
+def test_shares_that_do_not_vary_leave_the_delta_method_no_error(hits):
+    r = rogan_gladen(*(Share(h, 10) for h in hits))
+    assert r.delta.status == "degenerate" and r.delta.estimate == pytest.approx(hits[0] / 10)
+    assert math.isnan(r.delta.lo) and math.isnan(r.delta.se)
+    assert r.adjusted.lo < r.adjusted.hi and r.adjusted.se > 0
+
+
 def test_lang_reiczigel_holds_its_level_with_few_calibration_items():
     rng, hits, runs = np.random.default_rng(1), 0, 2000
     for _ in range(runs):
@@ -176,7 +184,7 @@ def test_repeating_every_row_within_its_prompt_tells_nothing_new():
 def test_ids_of_any_kind():
     y, f, u, ids, others = sample(np.random.default_rng(7), 60, 90, g=30)
     a = powered(y, f, u, ids, others)
-    b = powered(y, f, u, [f"p{i}" for i in ids], [f"p{i}" for i in others])
+    b = powered(y, f, u, [f"p{i:03}" for i in ids], [f"p{i:03}" for i in others])
     assert a.corrected.estimate == b.corrected.estimate
     assert a.corrected.se == pytest.approx(b.corrected.se)
 

@@ -165,6 +165,19 @@ def test_debiased_square_is_unbiased_where_the_ece_is_not():
     assert np.mean([e.ece.estimate for e in found]) > 0.03
 
 
+@pytest.mark.parametrize("gap, prompts", [(0.0, 200), (0.1, 200), (0.1, 50)])
+def test_intervals_hold_the_error_of_the_judge(gap, prompts):
+    rng, held, runs = np.random.default_rng(5), np.zeros(4), 100
+    for _ in range(runs):
+        ids, c = np.repeat(np.arange(prompts), 200 // prompts), rng.uniform(0.5, 1, 200)
+        luck = np.where(rng.random(200) < 0.4, rng.random(prompts)[ids], rng.random(200))
+        e = errors(c, (luck < c - gap).astype(float), equal_mass_bins(c, 10), ids, smallest=5)
+        truth = gap, gap, gap**2, gap
+        parts = e.ece, e.rms, e.squared, e.largest
+        held += [p.lo - 1e-9 <= t <= p.hi for p, t in zip(parts, truth, strict=True)]
+    assert (held >= 0.9 * runs).all(), held
+
+
 def test_reliability_diagram():
     c, y = calibrated(1)
     bins = equal_mass_bins(c, 10)

@@ -66,14 +66,15 @@ def test_a_cluster_keeps_its_weights_whatever_follows_it():
 
 @pytest.mark.parametrize("g", [4, 37, 501])
 def test_same_bytes_whatever_the_chunk_and_the_other_columns(g):
-    statistics = np.random.default_rng(5).random((g, 3)) * [3, 1, 1]
+    statistics = np.random.default_rng(5).random((g, 3)) * [3, 1e9, 1e-9]
     whole = resampled_sums(statistics, replicates=300)
     for chunk in (1, 7, 256, 1000):
         again = resampled_sums(statistics, replicates=300, chunk=chunk)
         assert whole.tobytes() == again.tobytes()
     # One column takes another BLAS routine, which sums in another order.
-    alone = resampled_sums(np.ascontiguousarray(statistics[:, :1]), replicates=300)
-    assert whole[:, 0].tobytes() == alone[:, 0].tobytes()
+    for k in range(3):
+        alone = resampled_sums(np.ascontiguousarray(statistics[:, [k]]), replicates=300)
+        assert whole[:, k].tobytes() == alone[:, 0].tobytes()
 
 
 SCRIPT = """
@@ -123,3 +124,25 @@ def test_what_has_no_interval_says_why():
     rare = bootstrap([np.eye(9)[0], np.eye(9)[0]], np.arange(9), ratio, "mean")
     assert (rare.status, rare.estimate) == ("degenerate", 1)
     assert "34%" in rare.note or "35%" in rare.note  # (8/9)^9
+
+
+def test_a_small_column_keeps_its_digits_beside_a_large_one():
+    small = np.random.default_rng(6).random(40)
+    beside = resampled_sums(np.stack([1e12 * np.ones(40), small, np.zeros(40)], axis=1))
+    assert beside[:, 1].tobytes() == resampled_sums(small[:, None])[:, 0].tobytes()
+    np.testing.assert_allclose(
+        resampled_sums(1e-9 * small[:, None], replicates=9),
+        1e-9 * resampled_sums(small[:, None], replicates=9),
+        rtol=1e-10,
+    )
+    assert (beside[:, 2] == 0).all()
+
+
+def test_named_prompts_may_come_in_any_order():
+    values, clusters = clustered(30)
+    ids = [f"prompt {code}" for code in clusters.codes]
+    order = np.random.default_rng(7).permutation(values.size)
+    columns = np.ones(values.size), values
+    one = bootstrap(columns, ids, ratio, "mean")
+    other = bootstrap([c[order] for c in columns], [ids[i] for i in order], ratio, "mean")
+    assert (one.lo, one.hi, one.se) == (other.lo, other.hi, other.se)

@@ -5,13 +5,14 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import beta as beta_function
 from scipy.stats import multivariate_normal, norm
 
 from bench.stats.sequential import (
     mcnemar_e_value,
+    mean_difference_sequence,
     obrien_fleming,
     signflip_e_values,
     win_share_sequence,
@@ -133,7 +134,67 @@ def test_signflip_process_stops_late_at_the_null_and_soon_otherwise():
     assert np.mean(np.array(real) >= 20) > 0.95
 
 
+DIFFERENCES = st.lists(
+    st.tuples(st.sampled_from([-2.0, -1.0, -0.5, 0.0, 0.25, 1.0, 2.0]), st.integers(1, 4)),
+    min_size=1,
+    max_size=40,
+)
+
+
+@settings(max_examples=40)
+@given(DIFFERENCES, st.sampled_from([0.5, 0.8, 0.95]), st.floats(-1, 1))
+def test_mean_sequence_is_the_inverted_e_value(rows, level, shift):
+    """What it holds at each look is what the e-values do not refuse, 0 and any other shift."""
+    sums, sizes = (np.array(x, float) for x in zip(*rows, strict=True))
+    found = mean_difference_sequence(sums + shift * sizes, sizes, level=level)
+    np.testing.assert_allclose(found.mean, np.cumsum(sums) / np.cumsum(sizes) + shift, atol=1e-12)
+    for m in (0, shift, 0.3):
+        wealth = signflip_e_values(sums + (shift - m) * sizes)
+        clear = np.abs(wealth * (1 - level) - 1) > 1e-6
+        outside = (m < found.lo) | (m > found.hi)
+        np.testing.assert_array_equal(outside[clear], (wealth >= 1 / (1 - level))[clear])
+    mirror = mean_difference_sequence(-sums - shift * sizes, sizes, level=level)
+    np.testing.assert_allclose(mirror.lo, -found.hi, atol=1e-9)
+    assert ((found.lo <= found.mean) & (found.mean <= found.hi)).all()
+
+
+def test_mean_sequence_holds_at_all_times():
+    rng, truth, looks = np.random.default_rng(4), 0.1, [8, 15, 25, 40, 70, 120]
+    held, widths = 0, []
+    for _ in range(100):
+        sizes = rng.integers(1, 6, 120)
+        effect = truth + rng.normal(0, 0.3, 120)  # that the rows of a prompt share
+        found = mean_difference_sequence(
+            sizes * effect + rng.normal(0, 0.5, 120), sizes, looks=looks
+        )
+        held += bool(((found.lo <= truth) & (truth <= found.hi)).all())
+        widths.append(found.hi - found.lo)
+    assert held >= 95
+    assert found.prompts.tolist() == looks
+    assert (np.diff(np.median(widths, axis=0)) < 0).all()
+
+
+def test_mean_sequence_edges():
+    few = mean_difference_sequence(np.ones(8), np.ones(8))
+    assert np.isinf(few.lo[:5]).all() and np.isinf(few.hi[:5]).all()  # 2^4 < 20 < 2^5
+    assert np.isfinite(few.lo[5:]).all() and few.lo[7] > few.lo[5]
+    empty = mean_difference_sequence([], [])
+    assert empty.lo.shape == empty.prompts.shape == (0,)
+    assert np.isfinite(mean_difference_sequence([1e200, -1e200] * 5, np.ones(10)).hi[-1])
+    for sums, sizes, options, match in (
+        ([math.nan], [1], {}, r"sums\[0\]"),
+        ([1.0], [0], {}, r"sizes\[0\]"),
+        ([1.0, 1.0], [1], {}, "2 sums and 1 sizes"),
+        ([1.0], [1], {"looks": [2]}, r"looks\[0\]"),
+        ([1.0], [1], {"level": 95}, "level"),
+    ):
+        with pytest.raises(BenchError, match=match):
+            mean_difference_sequence(sums, sizes, **options)
+
+
+@pytest.mark.filterwarnings("error")
 def test_signflip_edges():
+    assert signflip_e_values(np.ones(3000))[-1] == math.inf
     assert signflip_e_values([]).shape == (0,)
     np.testing.assert_allclose(signflip_e_values([0.0, 0.0]), 1)
     assert np.isfinite(signflip_e_values([1e300, -1e300])).all()

@@ -34,6 +34,7 @@ def test_difference_vector(vector):
         ("* a\n  + b\n- c\n-d\n---\n**bold**", {"bullets": 3, "bold": 1}),
         ("1. a\n22) b\n3.5 is no item", {"numbered": 2}),
         ("**a** and __b__ and ** c\n**", {"bold": 2}),
+        ("f__a__ and a__b__c and __d__e and (__f__), __g__", {"bold": 2}),
         ("~~~\n# no\n~~~\n# yes", {"code_blocks": 1, "headings": 1}),
         ("```\n# no\n", {"code_blocks": 1}),
         ("````\n```\n# no\n```\n````\n# yes", {"code_blocks": 1, "headings": 1}),
