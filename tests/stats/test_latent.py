@@ -121,7 +121,7 @@ def test_names_and_order_do_not_matter():
     ids = np.repeat(np.arange(30), 3)
     a = latent_truth(labels[:, :3], ids, labels[:, 3], replicates=20)
     swapped = 1 - labels[:, [2, 1, 0, 3]]
-    b = latent_truth(swapped[:, :3], [f"p{i}" for i in ids], swapped[:, 3], replicates=20)
+    b = latent_truth(swapped[:, :3], [f"p{i:02}" for i in ids], swapped[:, 3], replicates=20)
     np.testing.assert_allclose(a.posterior, b.posterior[:, ::-1], atol=1e-5)
     np.testing.assert_allclose(a.confusion, b.confusion[::-1, ::-1, ::-1], atol=1e-5)
     np.testing.assert_allclose((a.judge.lo, a.judge.hi), (b.judge.lo, b.judge.hi), atol=1e-4)
