@@ -36,7 +36,7 @@ from bench.types import (
     content_key,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _USAGE = tuple(f.name for f in fields(Usage))
 _usage_row = attrgetter(*_USAGE)
 _SCHEMA = f"""
@@ -307,7 +307,8 @@ def _card(record: dict[str, Any]) -> JudgeCard:
 def _item(record: dict[str, Any]) -> Item:
     record["prompt"] = tuple(Message(**m) for m in record["prompt"])
     record["responses"] = tuple(Response(**r) for r in record["responses"])
-    record["labels"] = tuple(
-        Label(label["annotator"], tuple(label["utilities"])) for label in record["labels"]
-    )
+    for name in ("labels", "retests"):
+        record[name] = tuple(
+            Label(label["annotator"], tuple(label["utilities"])) for label in record[name]
+        )
     return Item(**record)

@@ -32,6 +32,11 @@ class Spec:
     label: str = ""
     text: str = ""
 
+    def bare(self, what: str) -> None:
+        """Raises BenchError where an argument or options were given; `what` takes none."""
+        if self.argument or self.options:
+            raise BenchError(f"{self.text!r}: {what} has no settings; {self.name} alone expected")
+
     def settings(self, cls: type[Settings]) -> Settings:
         """The options as the dataclass `cls`, converted to its field types.
 

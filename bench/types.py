@@ -27,6 +27,25 @@ Aspect = Literal["text", "model", "reference", "task", "domain", "labels", "id"]
 Split = Literal["train", "dev", "test"]
 Orders = Literal["all", "first"]
 
+DOMAINS = (
+    "chat",
+    "instruction-following",
+    "factuality",
+    "knowledge",
+    "long-form-qa",
+    "math",
+    "reasoning",
+    "code",
+    "safety",
+    "summarization",
+    "creative-writing",
+    "translation",
+    "multilingual",
+    "ties",
+)
+"""The domains that our own tasks use, so that results of different sets stand side by side. A set's
+own names are kept as subsets."""
+
 
 class BenchError(Exception):
     """Something the user can mend. The text says what happened, what was expected, what to do."""
@@ -70,9 +89,10 @@ class Response:
 class Label:
     """What one annotator, or a gold key, said.
 
-    `utilities`: one finite number per response of the item, higher is better, only their order
-    counts; all equal is a tie between all. Preferences, rankings, scores and chosen/rejected
-    lists all end in this form.
+    `utilities`: one finite number per response of the item, higher is better; all equal is a tie
+    between all. Preferences, rankings, scores and chosen/rejected lists all end in this form. Only
+    their order counts in scores; the difference is how strongly the annotator felt, where the
+    task's card says that this was asked.
     """
 
     annotator: str
@@ -91,8 +111,10 @@ class Item:
 
     `id`: unique in its task. `prompt`: at least one message. `responses`: 2 to 62. `labels`: one
     entry per annotator, each with one utility per response; none in the view that a judge gets,
-    and where nobody labelled: such an item has verdicts and no score. `meta`: small JSON values
-    that no statistic depends on.
+    and where nobody labelled: such an item has verdicts and no score. `retests`: what annotators
+    said when they were asked again; no score counts them. `cluster`: what ties items of different
+    prompts together (a person, a session), None where only the prompt does. `meta`: small JSON
+    values that no score depends on.
     """
 
     id: str
@@ -103,6 +125,8 @@ class Item:
     labels: tuple[Label, ...] = ()
     subset: str | None = None
     reference: str | None = None
+    retests: tuple[Label, ...] = ()
+    cluster: str | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -115,15 +139,16 @@ class Item:
             )
         if len({r.id for r in self.responses}) != len(self.responses):
             raise BenchError(f"{where}: response ids are not unique")
-        shown = (self.id, self.task, self.domain, self.subset or "")
+        labels = (*self.labels, *self.retests)
+        shown = (self.id, self.task, self.domain, self.subset or "", self.cluster or "")
         try:
-            "".join([*shown, *(label.annotator for label in self.labels)]).encode()
+            "".join([*shown, *(label.annotator for label in labels)]).encode()
         except UnicodeEncodeError:
             raise BenchError(
-                f"{where}: broken Unicode (a lone surrogate) in its id, task, domain, subset or an "
-                "annotator; these stand in tables and must be text"
+                f"{where}: broken Unicode (a lone surrogate) in its id, task, domain, subset, "
+                "cluster or an annotator; these stand in tables and must be text"
             ) from None
-        for label in self.labels:
+        for label in labels:
             if len(label.utilities) != len(self.responses):
                 raise BenchError(
                     f"{where}: label of {label.annotator!r} has {len(label.utilities)} utilities; "
@@ -137,11 +162,17 @@ class Item:
 
     @cached_property
     def prompt_key(self) -> str:
-        """Content key of the normalised prompt: the cluster of every statistic, the unit of every
-        split, and what "trained on this prompt" means. Case, spacing and Unicode form are ignored.
-        """
-        text = "\n".join(message.content for message in self.prompt)
-        return content_key(" ".join(unicodedata.normalize("NFKC", text).casefold().split()))
+        """Content key of the normalised opening: the unit of every split, what "trained on this
+        prompt" means, and, without a `cluster`, the cluster of every statistic. Case, spacing and
+        Unicode form are ignored."""
+        return content_key(normalised("\n".join(message.content for message in self.opening)))
+
+    @property
+    def opening(self) -> tuple[Message, ...]:
+        """The prompt up to the first user message: what all turns of a conversation share, so that
+        its first turn is never learnt from and its second tested on."""
+        roles = [message.role for message in self.prompt]
+        return self.prompt[: roles.index("user") + 1] if "user" in roles else self.prompt
 
     @property
     def split(self) -> Split:
@@ -164,8 +195,15 @@ class Item:
             ),
             labels=self.labels if "labels" in aspects else (),
             reference=self.reference if "reference" in aspects else None,
+            retests=(),
+            cluster=None,
             meta={},
         )
+
+
+def normalised(text: str) -> str:
+    """Text as it is compared: compatible Unicode forms, case and spacing made one (NFKC)."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def split_of(prompt_key: str) -> Split:
@@ -272,9 +310,12 @@ def failure(
 
 @dataclass(frozen=True, slots=True)
 class TaskCard:
-    """What a task is. `name`: as in tables. `labels`: who said what is right. `revision`: commit,
-    version or content hash of the source, known before the items are read where possible.
-    `traps`: what a reader of its scores must know."""
+    """What a task is. `name`: as in tables. `domains`: of `DOMAINS`, empty where only the items
+    tell. `labels`: who said what is right, and how strongly where that was asked. `revision`:
+    commit, version or content hash of the source, known before the items are read where possible.
+    `pairs`: how items were made of what the authors publish. `clusters`: what ties items together
+    beside the prompt. `training_source`: made to learn from; its labels are no test. `traps`: what
+    a reader of its scores must know."""
 
     name: str
     title: str
@@ -285,6 +326,9 @@ class TaskCard:
     url: str | None = None
     citation: str | None = None
     synthetic: bool = False
+    pairs: str = "as published"
+    clusters: str = "the prompt"
+    training_source: bool = False
     traps: tuple[str, ...] = ()
 
 

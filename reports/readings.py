@@ -25,7 +25,7 @@ STATUSES = ("ok", *FAILURES)
 class ItemTable:
     """The items as arrays, in ledger order.
 
-    `cluster`: (items,) integer code of the prompt. `n_responses`: (items,). Votes are labels,
+    `cluster`: (items,) integer code of the item's cluster, or else of its prompt. `n_responses`: (items,). Votes are labels,
     flattened: `vote_item`, `vote_top` (bit masks), `vote_decides` (not a tie between all).
     `pair_votes`, `pair_votes_first`: (items,) deciding votes on a pair, and those for response 0.
     `preference`: (items,) how far annotators prefer response 0 of a pair, ties 1/2; NaN without.
@@ -39,7 +39,7 @@ class ItemTable:
         self.domain = [item.domain for item in items]
         codes: dict[str, int] = {}
         self.cluster: Ints = np.array(
-            [codes.setdefault(i.prompt_key, len(codes)) for i in items], np.int64
+            [codes.setdefault(i.cluster or i.prompt_key, len(codes)) for i in items], np.int64
         )
         self.n_responses: Ints = np.array([len(i.responses) for i in items], np.int64)
         votes = [(n, label) for n, item in enumerate(items) for label in item.labels]

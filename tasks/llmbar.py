@@ -75,8 +75,7 @@ class LLMBar(Task):
 
 def make(spec: Spec) -> Task:
     """The task ``llmbar``; it has no argument and no options."""
-    if spec.argument or spec.options:
-        raise BenchError(f"{spec.text!r}: task llmbar has no settings; llmbar alone expected")
+    spec.bare("task llmbar")
     return LLMBar()
 
 

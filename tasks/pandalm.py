@@ -80,8 +80,7 @@ class PandaLM(Task):
 
 def make(spec: Spec) -> Task:
     """The task ``pandalm``; it has no argument and no options."""
-    if spec.argument or spec.options:
-        raise BenchError(f"{spec.text!r}: task pandalm has no settings; pandalm alone expected")
+    spec.bare("task pandalm")
     return PandaLM()
 
 

@@ -101,10 +101,7 @@ class QloraVicuna(Task):
 
 def make(spec: Spec) -> Task:
     """The task ``qlora_vicuna``; it has no argument and no options."""
-    if spec.argument or spec.options:
-        raise BenchError(
-            f"{spec.text!r}: task qlora_vicuna has no settings; qlora_vicuna alone expected"
-        )
+    spec.bare("task qlora_vicuna")
     return QloraVicuna()
 
 

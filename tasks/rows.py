@@ -53,6 +53,43 @@ class Node:
             raise self.error("a finite number")
         return number
 
+    def boolean(self) -> bool:
+        """true or false; 1 and 0 are none."""
+        if not isinstance(self.value, bool):
+            raise self.error("true or false")
+        return self.value
+
+    def whole(self) -> int:
+        """A whole number, also one that is written with a point (306.0)."""
+        number = self.number()
+        if number != int(number):
+            raise self.error("a whole number")
+        return int(number)
+
+    def choice(self, names: Iterable[str]) -> str:
+        """One of `names`."""
+        names = list(names)
+        if self.value not in names:
+            raise self.error(f"one of {', '.join(map(repr, names))}")
+        return str(self.value)
+
+    def member(self, name: str) -> Node:
+        """A field that the object must have, among others. Its value may be null."""
+        node = self.member_or_none(name)
+        if name not in self.value:
+            raise BenchError(
+                f"{self.place}: no field {node.field}. Fields: {', '.join(map(str, self.value))}."
+            )
+        return node
+
+    def member_or_none(self, name: str) -> Node:
+        """A field of the object; one that is not there has the value None."""
+        if not isinstance(self.value, dict):
+            raise self.error("an object")
+        return Node(
+            self.value.get(name), self.place, f"{self.field}.{name}" if self.field else name
+        )
+
     def index(self, n: int) -> int:
         """The index of one of `n` responses."""
         if type(self.value) is not int or not 0 <= self.value < n:
@@ -162,5 +199,5 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _found(value: Any) -> str:
     if value is None:
         return "nothing (null or no such field)"
-    text = json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

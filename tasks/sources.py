@@ -85,18 +85,25 @@ def read_json(source: Source) -> Any:
     return json.loads(fetch(source).read_bytes())
 
 
-def _mirrored(source: Source) -> Path | None:
-    """The file in the mirror; None without a mirror, or when the mirror does not have it."""
+def mirror_folder() -> Path | None:
+    """The folder that replaces the network, if there is one. Raises BenchError when
+    SMALLCLAIMS_MIRROR names something else."""
     folder = os.environ.get("SMALLCLAIMS_MIRROR")
     if not folder:
         return None
     if not Path(folder).is_dir():
         raise BenchError(
-            f"SMALLCLAIMS_MIRROR is {folder!r}, which is not a folder; a folder with "
-            f"{source.place} in it expected. Set it right, or unset it to use the network."
+            f"SMALLCLAIMS_MIRROR is {folder!r}, which is not a folder; a folder with github.com or "
+            "huggingface.co in it expected. Set it right, or unset it to use the network."
         )
-    path = Path(folder) / source.place
-    return path if path.is_file() else None
+    return Path(folder)
+
+
+def _mirrored(source: Source) -> Path | None:
+    """The file in the mirror; None without a mirror, or when the mirror does not have it."""
+    folder = mirror_folder()
+    path = folder / source.place if folder else None
+    return path if path and path.is_file() else None
 
 
 def _cache() -> Path:
