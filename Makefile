@@ -49,6 +49,7 @@ simulate: .venv/.dev  ## Coverage and type-I error of the intervals and tests, c
 
 perf: .venv/.dev  ## Speed and memory against named baselines (minutes)
 	$(BIN)/python tests/perf/ledger.py
+	$(BIN)/python tests/perf/streaming.py
 	$(BIN)/python tests/perf/planner.py
 	$(BIN)/python tests/perf/api_overhead.py
 	$(BIN)/python tests/perf/resampling.py

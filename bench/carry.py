@@ -38,7 +38,8 @@ def carry(
             if count:
                 say(f"{task}: {count:,} items left out, a judge of this run was trained on them")
         with Ledger(folder / "ledger.sqlite", write=True) as ledger:
-            ledger.write_plan(plan, prepared.items, [judge.card for judge in prepared.judges])
+            judges = [judge.card for judge in prepared.judges]
+            ledger.write_plan(plan, prepared.items, judges, prepared.overlaps)
             (folder / "plan.json").write_text(plan.to_json(), encoding="utf-8")
             stops = _ask(plan, prepared, ledger, limits, threads, console, started)
     except KeyboardInterrupt:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from bench.types import BenchError
+from bench.types import BenchError, Task
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,6 +18,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Can a small trained judge replace a large prompted one? Both on one bench.",
 )
+exports = typer.Typer(no_args_is_help=True, help="Write what other programs read.")
+app.add_typer(exports, name="export")
 Out = Annotated[Path, typer.Argument(help="The run's folder, for example runs/verifiable.")]
 
 
@@ -123,14 +125,37 @@ def paper(
     show_paper(published(name), Console(width=max(WIDTH, Console().width)))
 
 
-@app.command()
-def export(run: Out, parquet: Annotated[Path, typer.Argument(help="File to write.")]) -> None:
-    """Export all showings and verdicts of a run as one Parquet file."""
+@exports.command("verdicts")
+def export_verdicts(
+    run: Out, parquet: Annotated[Path, typer.Argument(help="File to write.")]
+) -> None:
+    """All showings and verdicts of a run as one Parquet file."""
     from bench.ledger import Ledger
 
     with Ledger(run / "ledger.sqlite") as ledger:
         ledger.export_parquet(parquet)
     print(f"{parquet} written")
+
+
+@exports.command("lm-eval")
+def export_lm_eval(
+    task: Annotated[str, typer.Argument(help="A task, for example verifiable or jsonl:PATH.")],
+    out: Annotated[Path, typer.Option(help="Folder to write, new or empty.")],
+    limit: Annotated[int | None, typer.Option(help="Items, at the most.")] = None,
+    prompt: Annotated[
+        str, typer.Option(help="Prompt that is answered with a letter: a name, or a YAML file.")
+    ] = "choice-letter",
+) -> None:
+    """A task as YAML and data for a stock lm-eval, and the command that runs it."""
+    from bench.lm_eval_export import export
+
+    made = export(task, out, limit, prompt)
+    print(
+        f"{made.folder} written: {sum(made.domains.values())} items in {len(made.domains)} domains"
+        f"; left out: {made.undecided} undecided, {made.unlabelled} without label.\n"
+        "To run it (MODEL: a hub id, or a model folder; offline with HF_HUB_OFFLINE=1):\n\n"
+        f"{made.command}"
+    )
 
 
 @app.command()
@@ -153,19 +178,40 @@ def judges(
 
 @app.command()
 def tasks(
-    name: Annotated[str, typer.Argument(help="Show this task's card.")] = "",
+    name: Annotated[str, typer.Argument(help="Show this task: llmbar, jsonl:PATH, ...")] = "",
 ) -> None:
-    """List the tasks that can be asked for, or show the card of one."""
-    from dataclasses import asdict
-
+    """List the tasks that can be asked for, or show one: card, counts, human agreement, and what
+    judges get for nothing."""
     from bench.registry import make_task, task_descriptions
     from bench.spec import parse_spec
 
     if name:
-        card = asdict(make_task(parse_spec(name)).card)
-        _print_yaml({k: list(v) if isinstance(v, tuple) else v for k, v in card.items()})
+        _show_task(make_task(parse_spec(name)))
     else:
         _list("Tasks", task_descriptions())
+
+
+def _show_task(task: Task) -> None:
+    """The card, and what its items say; the card alone where they cannot be had."""
+    from dataclasses import asdict
+
+    from rich.console import Console
+
+    from bench.prepare import cache_folder
+    from reports.profile import profile
+    from reports.profile_view import show_profile
+    from reports.terminal import WIDTH
+
+    try:
+        found, path = profile(task, cache_folder(), _say)
+    except BenchError as error:
+        found, why = None, str(error)
+    card = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(task.card).items()}
+    _print_yaml(card)
+    if found is None:
+        _say(f"its items cannot be counted here: {why}")
+    else:
+        show_profile(found, path, Console(width=max(WIDTH, Console().width)))
 
 
 def _list(title: str, descriptions: dict[str, str]) -> None:
@@ -178,6 +224,23 @@ def _print_yaml(values: dict[str, object]) -> None:
     import yaml
 
     print(yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=96), end="")
+
+
+@app.command()
+def overlap(
+    a: Annotated[str, typer.Argument(help="A task, for example llmbar or jsonl:mine.jsonl.")],
+    b: Annotated[str, typer.Argument(help="Another one: what a judge was trained on, say.")],
+) -> None:
+    """Which prompts two tasks share: the same, or thirteen words in a row."""
+    from bench.overlap import described
+    from bench.overlap import overlap as compare_sets
+    from bench.registry import make_task
+    from bench.spec import parse_spec
+
+    ours, theirs = (make_task(parse_spec(text)) for text in (a, b))
+    items = list(ours.items())
+    found = compare_sets(items, theirs.items())
+    print(described(ours.card.name, items, theirs.card.name, found))
 
 
 @app.command()

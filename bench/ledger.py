@@ -22,6 +22,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from bench.overlap import TrainingOverlap
 from bench.plan import Plan, trials
 from bench.types import (
     BenchError,
@@ -45,6 +46,8 @@ CREATE TABLE judges (id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, card TEX
 CREATE TABLE items (id INTEGER PRIMARY KEY, key TEXT NOT NULL, content TEXT NOT NULL);
 CREATE TABLE trials (judge INTEGER NOT NULL, item INTEGER NOT NULL, shown TEXT NOT NULL,
     repeat INTEGER NOT NULL, key BLOB NOT NULL);
+CREATE TABLE training_sets (judge TEXT NOT NULL, source TEXT NOT NULL, shared TEXT NOT NULL,
+    unknown TEXT NOT NULL);
 CREATE INDEX trials_of_judge ON trials (judge);
 CREATE TABLE verdicts (key BLOB PRIMARY KEY, status TEXT NOT NULL, utilities TEXT, confidence REAL,
     raw TEXT NOT NULL, note TEXT NOT NULL, at REAL NOT NULL,
@@ -136,16 +139,26 @@ class Ledger:
 
     # -- writing ---------------------------------------------------------------------------------
 
-    def write_plan(self, plan: Plan, items: Sequence[Item], judges: Sequence[JudgeCard]) -> None:
-        """Make `plan` the ledger's plan. Verdicts stay, and those that it needs are used again."""
+    def write_plan(
+        self,
+        plan: Plan,
+        items: Sequence[Item],
+        judges: Sequence[JudgeCard],
+        overlaps: Sequence[TrainingOverlap] = (),
+    ) -> None:
+        """Make `plan` the ledger's plan. Verdicts stay, and those that it needs are used again.
+        `overlaps`: what the judges were trained on, beside the items."""
         cards = [json.dumps(asdict(card), sort_keys=True) for card in judges]
         # One key of each judge stands for the way keys are made, which a new version may change.
         keys = [next((t.key for _, t in trials(items, card)), "") for card in judges]
-        written = content_key(plan.to_json(), [item.key for item in items], cards, keys)
+        sets = [
+            (o.judge, o.source, json.dumps(o.shared, sort_keys=True), o.unknown) for o in overlaps
+        ]
+        written = content_key(plan.to_json(), [item.key for item in items], cards, keys, sets)
         if self._get("plan_key") == written:
             return
         with self._transaction():
-            for table in ("judges", "items", "trials"):
+            for table in ("judges", "items", "trials", "training_sets"):
                 self._db.execute(f"DELETE FROM {table}")
             for name, value in (("plan", plan.to_json()), ("plan_key", written)):
                 self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
@@ -153,6 +166,7 @@ class Ledger:
                 "INSERT INTO items VALUES (?, ?, ?)",
                 ((i, item.key, json.dumps(asdict(item))) for i, item in enumerate(items)),
             )
+            self._db.executemany("INSERT INTO training_sets VALUES (?, ?, ?, ?)", sets)
             for j, card in enumerate(judges):
                 self._db.execute("INSERT INTO judges VALUES (?, ?, ?)", (j, card.name, cards[j]))
                 # Enumerated in (item, shown, repeat) order, and read back in it.
@@ -277,6 +291,16 @@ class Ledger:
     def sessions(self) -> list[tuple[str, float, float, int, str | None]]:
         """(judge, started, wall seconds, verdicts, why it stopped early | None), oldest first."""
         return list(self._db.execute("SELECT * FROM sessions ORDER BY rowid"))
+
+    def overlaps(self) -> list[TrainingOverlap]:
+        """What the judges were trained on, beside the items, in plan order."""
+        rows = self._db.execute("SELECT * FROM training_sets ORDER BY rowid")
+        return [
+            TrainingOverlap(
+                judge, source, {int(i): how for i, how in json.loads(shared).items()}, unknown
+            )
+            for judge, source, shared, unknown in rows
+        ]
 
     def export_parquet(self, path: Path) -> None:
         """All planned showings with their verdicts and usage, one row each, as a Parquet file;

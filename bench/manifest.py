@@ -9,6 +9,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import distributions, version
@@ -41,6 +42,15 @@ def save(
         "items_key": content_key([item.key for item in prepared.items]),
         "tasks": [asdict(task.card) for task in prepared.tasks],
         "left_out_as_trained_on": prepared.left_out,
+        "training_sets": [
+            {
+                "judge": o.judge,
+                "source": o.source,
+                "shared": dict(Counter(o.shared.values())),
+                "unknown": o.unknown,
+            }
+            for o in prepared.overlaps
+        ],
         "judges": [
             {**asdict(judge.card), "identity": judge.card.identity} for judge in prepared.judges
         ],

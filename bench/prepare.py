@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.overlap import TrainingOverlap, training_overlaps
 from bench.plan import Plan, protocol_for, sample
 from bench.prices import priced
 from bench.registry import cards, make_judge, make_task, resolve_judge
@@ -29,12 +30,14 @@ def cache_folder() -> Path:
 @dataclass(frozen=True)
 class Prepared:
     """`items`: what is shown, trained-on prompts left out, sampled. `left_out`: by task, how many
-    items were left out because a judge was trained on their prompt."""
+    items were left out because a judge was trained on their prompt. `overlaps`: what those that
+    stayed share with the sets that judges say they were trained on."""
 
     tasks: tuple[Task, ...]
     items: tuple[Item, ...]
     judges: tuple[Judge, ...]
     left_out: dict[str, int]
+    overlaps: tuple[TrainingOverlap, ...] = ()
 
 
 def make_plan(
@@ -80,7 +83,7 @@ def prepare(plan: Plan, context: Context) -> Prepared:
     here. Raises BenchError when anything is missing or does not fit."""
     tasks = tuple(make_task(spec) for text in plan.tasks for spec in parse_specs(text))
     _refuse_twins("task", [task.card.name for task in tasks])
-    loaded = {task.card.name: _distinct(task) for task in tasks}
+    loaded = {task.card.name: distinct_items(task) for task in tasks}
     context = Context(tasks, context.cache, context.threads, plan.seed, context.say)
     judges = []
     for text in plan.judges:
@@ -104,10 +107,12 @@ def prepare(plan: Plan, context: Context) -> Prepared:
         for item in items:
             if judge.card.tasks is None or item.task in judge.card.tasks:
                 protocol_for(judge.card, item)
-    return Prepared(tasks, tuple(items), tuple(judges), left_out)
+    overlaps = training_overlaps(judges, items, tasks, context.say)
+    return Prepared(tasks, tuple(items), tuple(judges), left_out, tuple(overlaps))
 
 
-def _distinct(task: Task) -> list[Item]:
+def distinct_items(task: Task) -> list[Item]:
+    """All items of a task that the bench shows. Raises BenchError for none, and for an id twice."""
     items = list(task.items())
     twins = [i for i, count in Counter(item.id for item in items).items() if count > 1]
     if twins:

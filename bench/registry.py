@@ -70,18 +70,24 @@ def judge_names() -> list[str]:
 
 
 def judge_kinds() -> dict[str, str]:
-    """Kind of judge -> the first line of its factory's documentation."""
+    """Kind of judge -> the first line of its factory's documentation, or why it does not load."""
     return _descriptions("smallclaims.judges")
 
 
 def task_descriptions() -> dict[str, str]:
-    """Task -> the first line of its factory's documentation."""
+    """Task -> the first line of its factory's documentation, or why it does not load."""
     return _descriptions("smallclaims.tasks")
 
 
 def _descriptions(group: str) -> dict[str, str]:
-    points = sorted(_entry_points(group).items())
-    return {name: (_load(point).__doc__ or "").partition("\n")[0] for name, point in points}
+    return {name: _description(point) for name, point in sorted(_entry_points(group).items())}
+
+
+def _description(point: EntryPoint) -> str:
+    try:
+        return (_load(point).__doc__ or "").partition("\n")[0].rstrip(".")
+    except BenchError as error:  # one broken plug-in does not hide the others
+        return str(error)
 
 
 def _load(point: EntryPoint) -> Callable[..., Any]:

@@ -99,7 +99,7 @@ class Label:
     utilities: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        if not all(math.isfinite(u) for u in self.utilities):
+        if not all(map(math.isfinite, self.utilities)):
             raise BenchError(
                 f"label of {self.annotator!r}: utilities are {self.utilities}; finite ones expected"
             )
@@ -130,30 +130,32 @@ class Item:
     meta: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        where = f"item {self.id!r} of task {self.task!r}"
         if not self.prompt:
-            raise BenchError(f"{where}: the prompt has no message; at least one expected")
-        if not 2 <= len(self.responses) <= MAX_RESPONSES:
-            raise BenchError(
-                f"{where}: {len(self.responses)} responses; 2 to {MAX_RESPONSES} expected"
-            )
-        if len({r.id for r in self.responses}) != len(self.responses):
-            raise BenchError(f"{where}: response ids are not unique")
+            raise self._wrong("the prompt has no message; at least one expected")
+        n = len(self.responses)
+        if not 2 <= n <= MAX_RESPONSES:
+            raise self._wrong(f"{n} responses; 2 to {MAX_RESPONSES} expected")
+        if len({r.id for r in self.responses}) != n:
+            raise self._wrong("response ids are not unique")
         labels = (*self.labels, *self.retests)
-        shown = (self.id, self.task, self.domain, self.subset or "", self.cluster or "")
+        shown = [self.id, self.task, self.domain, self.subset or "", self.cluster or ""]
+        shown += [label.annotator for label in labels]
         try:
-            "".join([*shown, *(label.annotator for label in labels)]).encode()
+            "".join(shown).encode()
         except UnicodeEncodeError:
-            raise BenchError(
-                f"{where}: broken Unicode (a lone surrogate) in its id, task, domain, subset, "
-                "cluster or an annotator; these stand in tables and must be text"
+            raise self._wrong(
+                "broken Unicode (a lone surrogate) in its id, task, domain, subset, cluster or an "
+                "annotator; these stand in tables and must be text"
             ) from None
         for label in labels:
-            if len(label.utilities) != len(self.responses):
-                raise BenchError(
-                    f"{where}: label of {label.annotator!r} has {len(label.utilities)} utilities; "
-                    f"{len(self.responses)} expected, one per response"
+            if len(label.utilities) != n:
+                raise self._wrong(
+                    f"label of {label.annotator!r} has {len(label.utilities)} utilities; {n} "
+                    "expected, one per response"
                 )
+
+    def _wrong(self, what: str) -> BenchError:
+        return BenchError(f"item {self.id!r} of task {self.task!r}: {what}")
 
     @cached_property
     def key(self) -> str:

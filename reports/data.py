@@ -12,6 +12,7 @@ import pandas as pd
 from bench.stats import (
     Clusters,
     ceiling,
+    cluster_wilson,
     cohen_kappa,
     human_agreement,
     intracluster_correlation,
@@ -41,7 +42,8 @@ def data_table(study: Study) -> pd.DataFrame:
     well the judges do on them (mean score over judges). `chance`: expected credit of a response
     drawn at random. `human_agreement`: of two annotators on pairs that both decided;
     `leave_one_out`: of one with the majority of the others; `ceiling`: best possible agreement with
-    one. Over domains these are unweighted means, as the scores are; counts are sums.
+    one. `retest_agreement`: share of second answers of an annotator that are the same as the first.
+    Over domains these are unweighted means, as the scores are; counts are sums.
     """
     duplicate, difficulty = _duplicates(study.table), _difficulty(study)
     return pd.DataFrame([_row(group, study, duplicate, difficulty) for group in study.groups])
@@ -61,10 +63,16 @@ def _row(group: Group, study: Study, duplicate: Bools, difficulty: Floats) -> di
             "leave_one_out": leave_one_out,
             "ceiling": ceiling,
         }
+        again = chosen[table.retest_item]
+        first, second = table.retest_tops[again].T
+        of_retest = table.cluster[table.retest_item[again]]
         scored = chosen & ~np.isnan(difficulty)
         icc = intracluster_correlation(difficulty[scored], table.cluster[scored])
         return {
             **{name: f(*arrays) if kept.any() else None for name, f in agreements.items()},
+            "retest_agreement": cluster_wilson((first == second).astype(float), of_retest)
+            if again.any()
+            else None,
             "icc": icc if scored.any() else None,
         }
 
@@ -76,6 +84,7 @@ def _row(group: Group, study: Study, duplicate: Bools, difficulty: Floats) -> di
         "n_pairs": int(table.pairs[items].sum()),
         "n_duplicates": int(duplicate[items].sum()),
         "n_votes": int(on_vote.sum()),
+        "n_retests": int(group.items[table.retest_item].sum()),
         "n_annotators": len({table.vote_annotator[v] for v in np.flatnonzero(on_vote)}),
         "tied_votes": float((~table.vote_decides[on_vote]).mean()) if on_vote.any() else math.nan,
         "n_unlabelled": int((~table.labelled[items]).sum()),

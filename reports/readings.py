@@ -25,10 +25,12 @@ STATUSES = ("ok", *FAILURES)
 class ItemTable:
     """The items as arrays, in ledger order.
 
-    `cluster`: (items,) integer code of the item's cluster, or else of its prompt. `n_responses`: (items,). Votes are labels,
-    flattened: `vote_item`, `vote_top` (bit masks), `vote_decides` (not a tie between all).
+    `cluster`: (items,) integer code of the item's cluster, or else of its prompt. `n_responses`:
+    (items,). Votes are labels, flattened: `vote_item`, `vote_top` (bit masks), `vote_decides` (not
+    a tie between all).
     `pair_votes`, `pair_votes_first`: (items,) deciding votes on a pair, and those for response 0.
     `preference`: (items,) how far annotators prefer response 0 of a pair, ties 1/2; NaN without.
+    Second answers: `retest_item`, and `retest_tops` (retests, 2) of the first and second answer.
     `labelled`, `decided`: (items,) has a vote, has a deciding one. `chance`, `best_credit`:
     (items,) credit of a random response, and of the one that most deciding votes have on top.
     """
@@ -47,6 +49,9 @@ class ItemTable:
         self.vote_top: Ints = np.array([top_set(v.utilities) for _, v in votes], np.int64)
         self.vote_annotator = [v.annotator for _, v in votes]
         self.vote_decides: Bools = self.vote_top != (1 << self.n_responses[self.vote_item]) - 1
+        retests = [(n, *tops) for n, item in enumerate(items) for tops in retest_tops(item)]
+        self.retest_item: Ints = np.array([n for n, _, _ in retests], np.int64)
+        self.retest_tops: Ints = np.array([t for _, *t in retests], np.int64).reshape(-1, 2)
         self.pairs: Bools = self.n_responses == 2
         self.labelled: Bools = np.bincount(self.vote_item, minlength=len(items)) > 0
         self.decided: Bools = self.per_item(self.vote_decides.astype(float), self.vote_decides) > 0
@@ -78,6 +83,16 @@ class ItemTable:
         count = np.bincount(self.vote_item[kept], minlength=n)
         mean: Floats = np.where(count > 0, total / np.maximum(count, 1), np.nan)
         return mean
+
+
+def retest_tops(item: Item) -> list[tuple[int, int]]:
+    """(first, second) top sets of every annotator who was asked again."""
+    first = {label.annotator: top_set(label.utilities) for label in item.labels}
+    return [
+        (first[again.annotator], top_set(again.utilities))
+        for again in item.retests
+        if again.annotator in first
+    ]
 
 
 @dataclass(frozen=True)

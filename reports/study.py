@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bench.ledger import Ledger
+from bench.overlap import TrainingOverlap
 from bench.types import JudgeCard
 from reports.groups import Estimates, Group, groups_of
 from reports.read import read
@@ -16,14 +17,16 @@ INCOMPLETE = 0.01
 
 @dataclass(frozen=True)
 class Study:
-    """`readings` and `scores` (rule mean, (items,)) by judge, in plan order. `estimates` collects
-    every number that a table prints."""
+    """`readings` and `scores` (rule mean, (items,)) by judge, in plan order. `overlaps`: what the
+    items share with the sets that judges were trained on. `estimates` collects every number that a
+    table prints."""
 
     table: ItemTable
     groups: list[Group]
     cards: list[JudgeCard]
     readings: dict[str, Readings]
     scores: dict[str, Floats]
+    overlaps: list[TrainingOverlap]
     estimates: Estimates
 
     def lost(self, judge: str, items: Bools) -> float:
@@ -41,7 +44,8 @@ class Study:
         cards = ledger.judges()
         readings = {card.name: read(ledger, card.name, table) for card in cards}
         scores = {name: reading.scores("mean") for name, reading in readings.items()}
-        return cls(table, groups, cards, readings, scores, Estimates(table, groups))
+        estimates = Estimates(table, groups)
+        return cls(table, groups, cards, readings, scores, ledger.overlaps(), estimates)
 
 
 def nature(card: JudgeCard) -> str:

@@ -9,6 +9,7 @@
 `transitivity` whether preferences between writers form an order
 `bias`         what length, style and authorship do to each judge, relative to humans
 `calibration`  how far each judge's confidence can be believed
+`overlap`      trained judges: the score with and without items that they may have seen
 `official`     the score that a benchmark's authors define, beside our strict reading
 `cost`         per judge: tokens, money, speed (the only table that depends on the clock)
 `headline`     trained judges against prompted ones: the verdict
@@ -29,6 +30,7 @@ from reports.cost import cost_table, usd_per_1000
 from reports.data import annotators_table, data_table
 from reports.headline import default_question, headline_table
 from reports.official import official_table
+from reports.overlap import overlap_table
 from reports.pairs import pairs_table
 from reports.people import people_table
 from reports.position import position_table, slots_table
@@ -58,6 +60,7 @@ def build(ledger: Ledger) -> dict[str, pd.DataFrame]:
         "transitivity": transitivity_table(study),
         "bias": bias_table(study),
         "calibration": calibration_table(study),
+        "overlap": overlap_table(study),
         "official": official_table(study),
         "cost": cost,
         "headline": headline_table(study, default_question(study), usd_per_1000(cost)),

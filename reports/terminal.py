@@ -41,6 +41,7 @@ def show(tables: Mapping[str, pd.DataFrame], console: Console) -> None:
         console.print(_about(str(task), about[about.scope == "overall"].iloc[0]))
         if overall["mean"].notna().any():
             _scores(overall, console)
+        _overlaps(mine["overlap"], console)
         _behaviour(overall, mine["position"], tables["cost"], console)
         _groups(mine["domains"], list(overall.judge), about, console)
         _differences(mine["pairs"], overall, console)
@@ -82,6 +83,26 @@ def _scores(overall: pd.DataFrame, console: Console) -> None:
         )
     console.print(table)
     console.print(LEGEND, style="dim")
+
+
+def _overlaps(overlap: pd.DataFrame, console: Console) -> None:
+    """What trained judges may have seen of the items, a line a judge."""
+    for row in overlap[overlap.scope == "overall"].to_dict("records"):
+        lines = []
+        if row["n_same_prompt"] or row["n_same_words"]:
+            lines.append(
+                f"{row['n_same_prompt']:,} of {row['n_items']:,} items share their prompt, and "
+                f"{row['n_same_words']:,} more have 13 words in a row in common, with what it was "
+                f"trained on ({row['training_sets']}); mean with them "
+                f"{_interval(row, 'mean_with')}, without {_interval(row, 'mean_without')}"
+            )
+        if row["not_compared"]:
+            lines.append(
+                f"trained on {row['not_compared']}, which could not be had: whether it has seen "
+                "these items is not known"
+            )
+        for line in lines:
+            console.print(f"{row['judge']}: {line}", style="yellow", markup=False, highlight=False)
 
 
 def _behaviour(

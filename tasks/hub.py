@@ -35,7 +35,7 @@ class HubSource:
     """Where the rows of a data set are. `repo`: OWNER/NAME. `split`, `config`: as its README names
     them. `files`: patterns of what is brought, the README besides. `builder`: json, csv or parquet
     to read these files as they are, whatever the README says. `revision`: commit of 40 hex digits
-    where one is known."""
+    where one is known. `others`: the authors' further splits, each a task of its own (`split=`)."""
 
     repo: str
     split: str = "train"
@@ -43,6 +43,7 @@ class HubSource:
     files: tuple[str, ...] = ("*",)
     builder: str | None = None
     revision: str | None = None
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,14 @@ class Pin:
     """Option of every task on the hub. `revision`: commit, tag or branch instead of the card's."""
 
     revision: str | None = None
+
+
+@dataclass(frozen=True)
+class SplitPin(Pin):
+    """Options where the authors publish several splits. `split`: another than the task's own. It
+    has nothing to do with `Item.split`, which follows from the prompt alone."""
+
+    split: str | None = None
 
 
 class HubTask(Task):
@@ -60,12 +69,22 @@ class HubTask(Task):
     """
 
     def __init__(self, card: TaskCard, source: HubSource, spec: Spec) -> None:
-        revision = spec.settings(Pin).revision or source.revision
+        pin = spec.settings(SplitPin if source.others else Pin)
+        if isinstance(pin, SplitPin) and pin.split not in (None, source.split):
+            if pin.split not in source.others:
+                raise BenchError(
+                    f"{spec.text!r}: the authors have no split {pin.split!r}. "
+                    f"There are: {', '.join((source.split, *source.others))}."
+                )
+            # Under the name that asks for it, so that both can be in one run.
+            card = replace(card, name=f"{card.name}:split={pin.split}")
+            source = replace(source, split=pin.split)
+        revision = pin.revision or source.revision
         self.source = replace(source, revision=revision)
         self.local = Path(spec.argument).expanduser() if spec.argument else None
         self.card = replace(card, revision=revision or RESOLVED_LATER, url=_url(source.repo))
         if self.local is not None:
-            if spec.options:
+            if pin.revision is not None:
                 raise BenchError(f"{spec.text!r}: a local copy has no revision; the path alone")
             self.card = replace(self.card, revision=_content(self.local))
 
@@ -88,7 +107,7 @@ def bring(source: HubSource) -> tuple[Path, str]:
 
 def read(place: Path, source: HubSource, columns: tuple[str, ...] = ()) -> Iterator[Node]:
     """The rows below a folder, or of one file, each read when it is asked for."""
-    import datasets
+    from datasets.exceptions import DatasetNotFoundError, DatasetsError
     from pyarrow import ArrowException
 
     where = f"{source.repo} ({place.name[:12]})"
@@ -98,9 +117,10 @@ def read(place: Path, source: HubSource, columns: tuple[str, ...] = ()) -> Itera
             number, values = row
             _check_columns(values, columns, where, source)
             yield Node(values, f"{where}, {source.split} row {number}")
-    except datasets.exceptions.DatasetNotFoundError as error:
+    except DatasetNotFoundError as error:
         raise BenchError(f"{place}: no data files of {source.repo} there ({error})") from error
-    except (ValueError, OSError, ArrowException, datasets.exceptions.DatasetsError) as error:
+    # TypeError: the values of one column are of several types.
+    except (TypeError, ValueError, OSError, ArrowException, DatasetsError) as error:
         config = f"configuration {source.config!r}, " if source.config else ""
         raise BenchError(
             f"{where} cannot be read: {config}split {source.split!r} in {place} expected; "
@@ -112,9 +132,7 @@ def _stream(place: Path, source: HubSource) -> Any:
     import datasets
 
     if source.builder is None and place.is_dir():
-        return datasets.load_dataset(
-            str(place), source.config, split=source.split, streaming=True
-        )
+        return datasets.load_dataset(str(place), source.config, split=source.split, streaming=True)
     paths = [place] if place.is_file() else _matching(place, source.files)
     kinds = {".parquet": "parquet", ".csv": "csv", ".json": "json", ".jsonl": "json", ".gz": "json"}
     builder = source.builder or kinds.get(place.suffix, "json")
@@ -156,7 +174,7 @@ def _mirrored(source: HubSource) -> tuple[Path, str] | None:
 def _downloaded(source: HubSource) -> tuple[Path, str]:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     disable_progress_bars()
     for attempt in range(1, ATTEMPTS + 1):

@@ -1,4 +1,5 @@
-"""``jsonl:PATH``: items in the interchange format, one JSON object a line, plain or gzipped.
+"""``jsonl:PATH``: items in the interchange format, one JSON object a line, plain or gzipped. With
+``columns=MAPPING.yaml`` the rows are in another form, which the mapping tells (`tasks.mapping`).
 
 ::
 
@@ -7,16 +8,20 @@
      "responses": [{"id": "a", "text": "...", "model": "..."?}, ...],
      "labels": [{"annotator": "w1", "preferred": 0 | "tie", "ranking": [..]?, "scores": [..]?}, ...]
             or {"chosen": [0], "rejected": [1, 2, 3]},
-     "subset": "..."?, "reference": "..."?, "meta": {...}?, "source": "..."?}
+     "subset": "..."?, "reference": "..."?, "retests": [..]?, "cluster": "..."?, "meta": {...}?,
+     "source": "..."?}
 
 A label has at least one of `preferred` (index of the best response, or "tie": none is better),
 `ranking` (every index once, best first) and `scores` (one number per response, higher is better).
-`source` says where a row came from and is not used.
+`retests` has the form of `labels`: what annotators said when they were asked again; no score counts
+it, and an annotator may stand in it several times. `cluster` names what ties items of different
+prompts together: a person, a session. `source` says where a row came from and is not used.
 """
 
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -32,6 +37,8 @@ from bench.types import (
     Task,
     TaskCard,
 )
+from tasks import mapped
+from tasks.ordinary import ordinary
 from tasks.rows import Node, rows
 
 _ROLES = ("system", "user", "assistant")
@@ -57,29 +64,50 @@ class JsonlTask(Task):
         )
 
     def items(self, split: Split | None = None) -> Iterator[Item]:
-        """The items in file order, read as they are asked for; only the ids stay in memory.
+        """The items in file order, read as they are asked for; eight bytes an item stay in memory.
 
-        Raises BenchError at the first bad row with file, line, field, found and expected.
+        Raises BenchError at the first bad row with file, line, field, found and expected; for an
+        id that stands there twice only at the end.
         """
-        places: dict[str, str] = {}
+        hashes = array("q")
         for row in rows(self.path):
-            item = parse_item(row, self.card.name)
-            if item.id in places:
-                raise BenchError(
-                    f"{row.place}: item id {item.id!r} stands already in {places[item.id]}; "
-                    "every id once expected"
-                )
-            places[item.id] = row.place
-            if split in (None, item.split):
+            item = ordinary(row.value, self.card.name) or parse_item(row, self.card.name)
+            hashes.append(hash(item.id))
+            if split is None or item.split == split:
                 yield item
-        if not places:
+        if not hashes:
             raise BenchError(f"{self.path} has no row; at least one item expected")
+        _check_ids(self.path, hashes)
+
+
+def _check_ids(path: Path, hashes: array[int]) -> None:
+    """Raises BenchError for an id that stands in the file twice. `hashes`: of every id. Ids with
+    equal hashes need not be equal, so their rows are read again."""
+    import numpy as np
+
+    ordered = np.sort(np.frombuffer(hashes, np.int64))
+    suspects = set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
+    places: dict[str, str] = {}
+    for row in rows(path) if suspects else ():
+        name = row.member("id").text()
+        if name in places:
+            raise BenchError(
+                f"{row.place}: item id {name!r} stands already in {places[name]}; every id once "
+                "expected"
+            )
+        if hash(name) in suspects:
+            places[name] = row.place
 
 
 def make(spec: Spec) -> Task:
-    """The task that ``jsonl:PATH`` asks for; it has no options."""
-    if not spec.argument or spec.options:
-        raise BenchError(f"{spec.text!r}: jsonl:PATH expected, for example jsonl:pairs.jsonl")
+    """Your own items: jsonl:PATH in the interchange format, or with columns=MAPPING.yaml"""
+    if not spec.argument or not spec.options.keys() <= {"columns"}:
+        raise BenchError(
+            f"{spec.text!r}: jsonl:PATH expected, for example jsonl:pairs.jsonl, or "
+            "jsonl:PATH,columns=MAPPING.yaml for rows that are not in the interchange format"
+        )
+    if "columns" in spec.options:
+        return mapped.jsonl(spec)
     return JsonlTask(Path(spec.argument).expanduser())
 
 
@@ -87,13 +115,14 @@ def parse_item(row: Node, task: str) -> Item:
     """One row as an item of `task`. Raises BenchError with file, line and field."""
     fields = row.object(
         ("id", "domain", "prompt", "responses", "labels"),
-        ("subset", "reference", "meta", "source"),
+        ("subset", "reference", "retests", "cluster", "meta", "source"),
     )
     fields["source"].text_or_none()
     meta = fields["meta"].value
     if not isinstance(meta, dict | None):
         raise fields["meta"].error("an object")
     responses = _responses(fields["responses"])
+    retests = fields["retests"]
     return Item(
         id=fields["id"].text(empty=False),
         task=task,
@@ -103,6 +132,8 @@ def parse_item(row: Node, task: str) -> Item:
         labels=_labels(fields["labels"], len(responses)),
         subset=fields["subset"].text_or_none(),
         reference=fields["reference"].text_or_none(),
+        retests=_votes(retests, len(responses)) if retests.value is not None else (),
+        cluster=fields["cluster"].text_or_none(),
         meta=meta or {},
     )
 
@@ -121,11 +152,13 @@ def _prompt(node: Node) -> tuple[Message, ...]:
 
 def _responses(node: Node) -> tuple[Response, ...]:
     responses: list[Response] = []
+    names: set[str] = set()
     for response in node.list():
         fields = response.object(("id", "text"), ("model",))
         name = fields["id"].text(empty=False)
-        if any(name == other.id for other in responses):
+        if name in names:
             raise fields["id"].error("an id that no other response of the item has")
+        names.add(name)
         responses.append(Response(name, fields["text"].text(), fields["model"].text_or_none()))
     if not 2 <= len(responses) <= MAX_RESPONSES:
         raise BenchError(
@@ -136,19 +169,32 @@ def _responses(node: Node) -> tuple[Response, ...]:
 
 
 def _labels(node: Node, n: int) -> tuple[Label, ...]:
-    """Labels of an item with `n` responses."""
-    if isinstance(node.value, dict):
-        return (Label("gold", _chosen(node, n)),)
-    labels: list[Label] = []
-    for label in node.list():
-        fields = label.object(("annotator",), ("preferred", "ranking", "scores"))
-        annotator = fields["annotator"].text(empty=False)
-        if any(annotator == other.annotator for other in labels):
-            raise fields["annotator"].error("an annotator with no other label for this item")
-        labels.append(Label(annotator, _utilities(label, fields, n)))
+    """Labels of an item with `n` responses, one an annotator."""
+    labels = _votes(node, n)
+    annotators: set[str] = set()
+    for i, label in enumerate(labels):
+        if label.annotator in annotators:
+            raise (
+                node.list()[i]
+                .member("annotator")
+                .error("an annotator with no other label for this item")
+            )
+        annotators.add(label.annotator)
     if not labels:
         raise node.error("at least one label (judges are measured against them)")
-    return tuple(labels)
+    return labels
+
+
+def _votes(node: Node, n: int) -> tuple[Label, ...]:
+    """What annotators said of an item with `n` responses."""
+    if isinstance(node.value, dict):
+        return (Label("gold", _chosen(node, n)),)
+    return tuple(_label(label, n) for label in node.list())
+
+
+def _label(node: Node, n: int) -> Label:
+    fields = node.object(("annotator",), ("preferred", "ranking", "scores"))
+    return Label(fields["annotator"].text(empty=False), _utilities(node, fields, n))
 
 
 def _chosen(node: Node, n: int) -> tuple[float, ...]:
@@ -175,7 +221,7 @@ def _utilities(label: Node, fields: dict[str, Node], n: int) -> tuple[float, ...
         forms.append(score_utilities(fields["scores"], n))
     if not forms:
         raise label.error("at least one of preferred, ranking, scores")
-    if len({best(form) for form in forms}) > 1:
+    if len(forms) > 1 and len({best(form) for form in forms}) > 1:
         raise label.error("forms (preferred, ranking, scores) that put the same responses first")
     return forms[-1]
 

@@ -74,7 +74,7 @@ class LLMBar(Task):
 
 
 def make(spec: Spec) -> Task:
-    """The task ``llmbar``; it has no argument and no options."""
+    """LLMBar: 419 pairs, one follows the instruction; gold, five models' recorded verdicts"""
     spec.bare("task llmbar")
     return LLMBar()
 

@@ -79,7 +79,7 @@ class PandaLM(Task):
 
 
 def make(spec: Spec) -> Task:
-    """The task ``pandalm``; it has no argument and no options."""
+    """PandaLM: 999 pairs, three annotators each; recorded verdicts of two judges"""
     spec.bare("task pandalm")
     return PandaLM()
 

@@ -100,7 +100,7 @@ class QloraVicuna(Task):
 
 
 def make(spec: Spec) -> Task:
-    """The task ``qlora_vicuna``; it has no argument and no options."""
+    """QLoRA: 2,240 pairs of eight models' answers; no labels, GPT-4 in both orders"""
     spec.bare("task qlora_vicuna")
     return QloraVicuna()
 

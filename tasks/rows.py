@@ -17,7 +17,7 @@ from bench.types import BenchError
 _SHOWN = 60  # characters of a wrong value that an error shows
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which would take several times as long to make
 class Node:
     """A JSON value and its place. `place`: file and line. `field`: the way to it in its row, such
     as ``labels[0].scores``; empty for the row itself."""
@@ -113,31 +113,45 @@ class Node:
 
     def object(self, required: Iterable[str], optional: Iterable[str] = ()) -> dict[str, Node]:
         """The fields of an object; a missing optional one has the value None."""
-        required, optional = list(required), list(optional)
-        names = required + optional
-        if not isinstance(self.value, dict):
-            raise self.error(f"an object with the fields {', '.join(names)}")
+        required, optional = tuple(required), tuple(optional)
+        value, place = self.value, self.place
+        if not isinstance(value, dict):
+            raise self.error(f"an object with the fields {', '.join(required + optional)}")
         dot = f"{self.field}." if self.field else ""
-        for name in self.value:
-            if name not in names:
-                near = difflib.get_close_matches(name, names, n=1)
-                mean = f" Did you mean {near[0]}?" if near else ""
-                raise BenchError(
-                    f"{self.place}: unknown field {dot}{name}.{mean} Fields: {', '.join(names)}."
-                )
-        for name in required:
-            if name not in self.value:
-                raise BenchError(
-                    f"{self.place}: no field {dot}{name}. Fields: {', '.join(required)}"
-                    + (f"; optional: {', '.join(optional)}." if optional else ".")
-                )
-        return {name: Node(self.value.get(name), self.place, dot + name) for name in names}
+        nodes = {name: Node(value.get(name), place, dot + name) for name in required + optional}
+        if not value.keys() <= nodes.keys() or not all(map(value.__contains__, required)):
+            raise self._other_fields(required, optional)
+        return nodes
+
+    def _other_fields(self, required: tuple[str, ...], optional: tuple[str, ...]) -> BenchError:
+        """The error for an object with an unknown field, or without a required one."""
+        dot, names = f"{self.field}." if self.field else "", required + optional
+        unknown = next((name for name in self.value if name not in names), None)
+        if unknown is not None:
+            near = difflib.get_close_matches(unknown, names, n=1)
+            mean = f" Did you mean {near[0]}?" if near else ""
+            return BenchError(
+                f"{self.place}: unknown field {dot}{unknown}.{mean} Fields: {', '.join(names)}."
+            )
+        missing = next(name for name in required if name not in self.value)
+        return BenchError(
+            f"{self.place}: no field {dot}{missing}. Fields: {', '.join(required)}"
+            + (f"; optional: {', '.join(optional)}." if optional else ".")
+        )
 
 
 def rows(path: Path) -> Iterator[Node]:
-    """The rows of a JSON Lines file, plain or gzipped (told by its first bytes), blank lines left
-    out. Raises BenchError when the file or a line cannot be read."""
-    _check_file(path)
+    """The rows of a JSON Lines file, blank lines left out. Raises BenchError when the file or a
+    line cannot be read."""
+    check_file(path, "a JSON Lines file", (".jsonl", ".jsonl.gz"))
+    for number, line in numbered_lines(path):
+        if line.strip():
+            yield _parse(line, f"{path}, line {number}")
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file, plain or gzipped (told by its first bytes), from 1, a byte order mark
+    left out. Raises BenchError where the file cannot be read on."""
     number = 0
     try:
         with path.open("rb") as raw:
@@ -145,9 +159,7 @@ def rows(path: Path) -> Iterator[Node]:
             raw.seek(0)
             with gzip.open(raw) if packed else raw as lines:
                 for number, line in enumerate(lines, start=1):
-                    row = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-                    if row.strip():
-                        yield _parse(row, f"{path}, line {number}")
+                    yield number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
     except (EOFError, zlib.error, OSError) as error:
         raise BenchError(
             f"{path}, after line {number}: {error}. A whole file, plain or gzipped, expected: "
@@ -155,28 +167,34 @@ def rows(path: Path) -> Iterator[Node]:
         ) from error
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path, expected: str, suffixes: tuple[str, ...]) -> None:
+    """Raises BenchError, with near names, when `path` is no file. `suffixes`: of such files."""
     if path.is_file():
         return
     folder = path if path.is_dir() else path.parent
     names = [p.name for p in folder.iterdir()] if folder.is_dir() else []
     near = (
-        [n for n in sorted(names) if n.endswith((".jsonl", ".jsonl.gz"))][:3]
+        [n for n in sorted(names) if n.endswith(suffixes)][:3]
         if path.is_dir()
         else difflib.get_close_matches(path.name, names, n=3, cutoff=0.5)
     )
     mean = f" Did you mean {' or '.join(str(folder / name) for name in near)}?" if near else ""
     what = "is a folder" if path.is_dir() else "is no file" if path.exists() else "does not exist"
-    raise BenchError(f"{path} {what}; a JSON Lines file expected.{mean}")
+    raise BenchError(f"{path} {what}; {expected} expected.{mean}")
+
+
+def decoded(line: bytes, place: str) -> str:
+    """A line as text. Raises BenchError when it is not UTF-8."""
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BenchError(f"{place}: not UTF-8 at byte {error.start}; UTF-8 expected") from error
 
 
 def _parse(line: bytes, place: str) -> Node:
+    text = decoded(line, place)
     try:
-        value = json.loads(
-            line.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_unique
-        )
-    except UnicodeDecodeError as error:
-        raise BenchError(f"{place}: not UTF-8 at byte {error.start}; UTF-8 expected") from error
+        value = _DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         raise BenchError(f"{place}: not JSON ({error}); one JSON object a line expected") from error
     if not isinstance(value, dict):
@@ -194,6 +212,10 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(fields) != len(pairs):
         raise ValueError(f"a field is given twice among {', '.join(name for name, _ in pairs)}")
     return fields
+
+
+# Made once: json.loads would make one for every line.
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=_unique)
 
 
 def _found(value: Any) -> str:

@@ -26,6 +26,7 @@ from bench.types import BenchError
 
 SUBSETS = ("Factuality", "Precise IF", "Math", "Safety", "Focus", "Ties")
 FAILED_RATING = -1.0
+NO_VARIATION = "no variation in the four shares"
 WEIGHTS = {"tied": 0.30, "ref": 0.30, "preferred": 0.20, "preferred_hard": 0.20, "margin": 0.01}
 """Of the five parts of the Ties score; they add up to 1.01."""
 
@@ -111,7 +112,7 @@ def ties(
     seed: int = 0,
 ) -> Ties:
     """The Ties score and its parts. Shares by cluster-adjusted Wilson, the score by a bootstrap of
-    prompts, ref and tied rows together; where that has no interval, from the ends of those of
+    prompts, ref and tied rows together; where no share varies, from the ends of those of
     its parts; one prompt has a score and no interval. `missing` counts rows with a missing
     utility.
 
@@ -197,16 +198,18 @@ def _score(sums: Floats) -> Floats:
 
 
 def _from_parts(score: Estimate, shares: Mapping[str, Estimate]) -> Estimate:
-    """The score with an interval also where the bootstrap has none (no resample of a perfect judge
-    differs): the ends of its four shares, as if all erred together; the margin, a hundredth, stays.
+    """The score with an interval also where the bootstrap has none that can be believed, because
+    none of its four shares varies (a perfect judge, one that is always wrong): the ends of theirs,
+    as if all erred together; the margin, a hundredth, stays.
     """
     parts = [(WEIGHTS[name], e) for name, e in shares.items()]
     below = math.fsum(w * (e.estimate - e.lo) for w, e in parts)
     above = math.fsum(w * (e.hi - e.estimate) for w, e in parts)
-    if score.status != "degenerate" or math.isnan(score.estimate + below + above):
+    flat = not math.isnan(score.lo) and all(math.isnan(e.se) for e in shares.values())
+    if not (flat or score.status == "degenerate") or math.isnan(score.estimate + below + above):
         return score
     interval = max(-0.01, score.estimate - below), min(1.01, score.estimate + above)
-    note = f"{score.note}: from the intervals of its parts"
+    note = f"{score.note or NO_VARIATION}: from the intervals of its parts"
     return replace(score, lo=interval[0], hi=interval[1], status="ok_small", note=note)
 
 

@@ -211,7 +211,7 @@ def check(item: Item, text: str) -> bool:
 
 
 def make(spec: Spec) -> Task:
-    """The task as asked for: ``verifiable`` or ``verifiable:n=600,seed=1,shape=pairs,...``.
+    """Made here, checked by a program: verifiable:n=600,seed=1,shape=pairs (synthetic)
 
     Raises BenchError for an argument, an unknown option or a value out of range.
     """

@@ -60,6 +60,9 @@ LIGHT = {
     "card of a judge": ["judges", "gpt-4-vanilla"],
     "card of a task": ["tasks", "verifiable"],
     "unknown recipe": ["train", "prob", "--task", "verifiable", "--out", "x"],
+    "help of export": ["export", "--help"],
+    "export of a missing run": ["export", "verdicts", "/no/such/run", "x.parquet"],
+    "export of an unknown task": ["export", "lm-eval", "verifable", "--out", "x"],
 }
 
 
@@ -79,7 +82,7 @@ def test_help_and_errors_need_no_heavy_library(args: list[str], tmp_path: Path) 
     assert "Traceback" not in ran.stderr, ran.stderr
     heavy = next(line for line in ran.stdout.splitlines() if line.startswith("HEAVY"))
     assert heavy == "HEAVY []"
-    expects_error = args[0] in ("run", "report", "train") and "--help" not in args
+    expects_error = args[0] in ("run", "report", "train", "export") and "--help" not in args
     assert ("EXIT 2" in ran.stdout) == expects_error, (ran.stdout, ran.stderr)
     assert ("error: " in ran.stderr) == expects_error
     assert not list(tmp_path.iterdir()), "nothing is left behind"
@@ -122,6 +125,29 @@ def test_run_report_check(items_file: Path, tmp_path: Path) -> None:
     saved = smallclaims("run", "--plan", str(out / "plan.json"), "--out", str(tmp_path / "second"))
     assert saved.returncode == 0, saved.stderr
     assert (tmp_path / "second/tables/leaderboard.csv").read_bytes() == stored["leaderboard.csv"]
+
+
+def test_export(items_file: Path, tmp_path: Path) -> None:
+    run, parquet, folder = tmp_path / "run", tmp_path / "all.parquet", tmp_path / "lm eval"
+    task = f"jsonl:{items_file}"
+    smallclaims("run", "--tasks", task, "--judges", "longest", "--out", str(run))
+    ran = smallclaims("export", "verdicts", str(run), str(parquet))
+    assert (ran.returncode, ran.stdout) == (0, f"{parquet} written\n")
+    assert parquet.read_bytes()[:4] == b"PAR1"
+    args = ["export", "lm-eval", task, "--out", str(folder), "--limit", "6"]
+    ran = smallclaims(*args)
+    assert ran.returncode == 0, ran.stderr
+    assert "6 items in 2 domains; left out: 0 undecided, 0 without label" in ran.stdout
+    command = ran.stdout.splitlines()[-1]
+    assert command.startswith("lm_eval run --model hf --model_args pretrained=MODEL,")
+    assert f"--include_path '{folder}' --tasks smallclaims_jsonl_" in command
+    assert len(list(folder.glob("*.jsonl"))) == 2
+    again = smallclaims(*args)
+    assert again.returncode == 2
+    assert "a new one expected" in again.stderr
+    tie = smallclaims("export", "lm-eval", task, "--out", str(tmp_path / "x"), "--prompt", "choice")
+    assert tie.returncode == 2
+    assert "choice-letter" in tie.stderr
 
 
 def test_a_judge_is_added_to_a_run_without_asking_the_others_again(items_file, tmp_path) -> None:

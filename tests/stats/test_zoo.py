@@ -60,7 +60,10 @@ from bench.stats.recalibrate import recalibration
 from bench.stats.reliability import binned_errors, equal_mass_bins, reliability_diagram
 from bench.stats.repeats import excess_flip, repetition_stability
 from bench.stats.resample import bootstrap
+from bench.stats.rewardbench1 import SECTIONS, section
 from bench.stats.rewardbench2 import SUBSETS, TiesRow, ties, total
+from bench.stats.rmbench import DOMAINS as STYLE_DOMAINS
+from bench.stats.rmbench import overall, style_matrix
 from bench.stats.selective import aurc
 from bench.stats.sequential import win_share_sequence
 from bench.stats.simultaneous import simultaneous
@@ -204,6 +207,11 @@ def utilities(r):
         rows.append(TiesRow(prompt, False, (c, x / 2, y / 2), 1))
         rows.append(TiesRow(prompt, True, (c, x / 2, y / 2), 2))
     return rows
+
+
+def matrix(r):
+    """Three items a prompt, each right style against one wrong one."""
+    return style_matrix(r.credit, r.item % 3, r.item // 3 % 3, r.prompt)
 
 
 def makers(r):
@@ -387,6 +395,9 @@ CALLS = {
     "bootstrap": lambda r: bootstrap([r.credit, np.ones(r.n)], r.prompt, mean_of, "mean", **FEW),
     "ties": lambda r: ties(utilities(r), **FEW),
     "total": lambda r: total({name: accuracy(r) for name in SUBSETS}),
+    "section": lambda r: section("Chat", {name: accuracy(r) for name in SECTIONS["Chat"]}),
+    "style_matrix": matrix,
+    "overall": lambda r: overall({domain: matrix(r) for domain in STYLE_DOMAINS}),
     "aurc": lambda r: aurc(*calibrated(r)),
     "win_share_sequence": lambda r: win_share_sequence(*discordant(r)),
     "simultaneous": lambda r: simultaneous(

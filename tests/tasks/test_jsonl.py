@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from bench.spec import parse_specs
 from bench.types import BenchError, Item
 from tasks.jsonl import JsonlTask, make, parse_item
+from tasks.ordinary import ordinary
 from tasks.rows import Node
 
 ROW: dict[str, Any] = {
@@ -131,6 +132,18 @@ def test_chosen_and_rejected(tmp_path: Path) -> None:
     assert item.labels[0].utilities == (1, 0, 1, 0)
 
 
+def test_retests_and_cluster(tmp_path: Path) -> None:
+    again = [{"annotator": "w1", "preferred": 1}, {"annotator": "w1", "scores": [2, 3]}]
+    path = write(tmp_path / "pairs.jsonl", row(retests=again, cluster="s1"), row(id="q2"))
+    first, second = load(path)
+    assert [(x.annotator, x.utilities) for x in first.labels] == [("w1", (1, 0))]
+    assert [(x.annotator, x.utilities) for x in first.retests] == [("w1", (0, 1)), ("w1", (2, 3))]
+    assert (first.cluster, second.cluster, second.retests) == ("s1", None, ())
+    gold = row(labels={"chosen": [0], "rejected": [1]}, retests={"chosen": [1], "rejected": [0]})
+    (item,) = load(write(tmp_path / "gold.jsonl", gold))
+    assert item.retests[0].utilities == (0, 1)
+
+
 def label_of(**fields: Any) -> dict[str, Any]:
     return {"labels": [{"annotator": "w1", **fields}]}
 
@@ -142,6 +155,10 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"subset": 3}, "field subset: 3 found"),
     ({"reference": ["x"]}, "field reference"),
     ({"source": 1}, "field source"),
+    ({"cluster": 3}, "field cluster: 3 found"),
+    ({"retests": "no"}, 'field retests: "no" found, a list'),
+    ({"retests": [{"annotator": "w1"}]}, r"field retests\[0\]: .* at least one of preferred"),
+    ({"retests": [{"annotator": "w1", "preferred": 2}]}, r"field retests\[0\].preferred: 2"),
     ({"meta": [1]}, "field meta: "),
     ({"prompt": "Say hello."}, 'field prompt: "Say hello." found, a list'),
     ({"prompt": []}, "field prompt: .* at least one message"),
@@ -217,6 +234,63 @@ def test_any_json_is_an_item_or_a_bench_error(value: Any) -> None:
             parse_item(Node(candidate, "f, line 1"), "t")
         except BenchError as error:
             assert str(error).startswith("f, line 1")
+
+
+JSON = st.recursive(
+    st.sampled_from([None, True, False, -1, 0, 1, 2, 1.0, "", "tie", "user", "a", "w1"]),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(
+        st.sampled_from(["id", "text", "model", "role", "content", "annotator", "preferred"]), inner
+    ),
+)  # fmt: skip
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Every (container, key) of a JSON value."""
+    keys = (
+        list(value)
+        if isinstance(value, dict)
+        else list(range(len(value)))
+        if isinstance(value, list)
+        else []
+    )
+    return [(value, key) for key in keys] + [p for key in keys for p in places(value[key])]
+
+
+@given(st.data())
+def test_an_ordinary_row_is_the_item_that_the_whole_format_makes(data: st.DataObject) -> None:
+    subset = data.draw(st.sampled_from([{}, {"subset": "s"}, {"subset": None}, {"meta": {}}]))
+    changed = row(**subset)
+    for _ in range(data.draw(st.integers(0, 2))):
+        container, key = data.draw(st.sampled_from(places(changed)))
+        if isinstance(container, dict) and data.draw(st.booleans()):
+            del container[key]
+        else:
+            container[key] = data.draw(JSON)
+    found = ordinary(changed, "t")
+    try:
+        expected = parse_item(Node(changed, "f, line 1"), "t")
+    except BenchError:
+        expected = None
+    assert found is None or found == expected
+
+
+def test_which_rows_are_ordinary() -> None:
+    tie = [{"annotator": "w1", "preferred": "tie"}, {"annotator": "w2", "preferred": 1}]
+    for plain in (row(), row(subset="s"), row(subset=None), row(labels=tie)):
+        item = ordinary(plain, "t")
+        assert item is not None and item == parse_item(Node(plain, "f, line 1"), "t")
+    for other in (row(reference="x"), row(labels=[{"annotator": "w", "scores": [1, 2]}])):
+        assert ordinary(other, "t") is None
+
+
+def test_ids_that_only_look_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.jsonl.hash", lambda name: len(name), raising=False)
+    path = write(tmp_path / "pairs.jsonl", row(), row(id="q2"), row(id="long"))
+    assert [item.id for item in load(path)] == ["q1", "q2", "long"]
+    write(path, row(), row(id="q2"), row(id="q2"), row())
+    with pytest.raises(BenchError, match=r"line 3: item id 'q2' stands already in .*line 2"):
+        load(path)
 
 
 def test_the_same_id_twice(tmp_path: Path) -> None:

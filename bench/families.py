@@ -1,0 +1,30 @@
+"""The family of the model that wrote a response, by its name: data in families.yaml."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+
+import yaml
+
+
+def family(model: str | None) -> str | None:
+    """The family of `model`; None where the writer or the name is not known. The organisation
+    before a slash and case do not count."""
+    if model is None:
+        return None
+    name = model.rpartition("/")[2].casefold()
+    fitting = [start for start in _families() if _begins(name, start)]
+    return _families()[max(fitting, key=len)] if fitting else None
+
+
+def _begins(name: str, start: str) -> bool:
+    """Whole words only: "opt-30b" begins with "opt", "optimus" does not."""
+    rest = name[len(start) :]
+    return name.startswith(start) and not rest[:1].isalpha()
+
+
+@cache
+def _families() -> dict[str, str]:
+    text = files("bench").joinpath("families.yaml").read_text(encoding="utf-8")
+    return {start: name for name, starts in yaml.safe_load(text).items() for start in starts}
