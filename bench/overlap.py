@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.registry import make_task
+from bench.registry import make_task, task_names
 from bench.spec import parse_spec
 from bench.types import BenchError, Item, Judge, Task, normalised
 
@@ -152,7 +152,7 @@ def training_overlaps(
     for judge in judges:
         for source in judge.card.trained_on:
             try:
-                task = by_name.get(source) or make_task(parse_spec(source))
+                task = by_name.get(source) or _loaded(source)
                 shared = overlap(items, _fitted_on(task, judge.training_prompts))
             except BenchError as error:
                 say(f"{judge.card.name}: not compared with its training set {source}: {error}")
@@ -161,6 +161,12 @@ def training_overlaps(
             how = {**dict.fromkeys(shared.gram, "gram"), **dict.fromkeys(shared.prompt, "prompt")}
             found.append(TrainingOverlap(judge.card.name, source, how))
     return found
+
+
+def _loaded(source: str) -> Task:
+    if source.partition(":")[0] not in task_names():
+        raise BenchError("it is no task that can be asked for by this name")
+    return make_task(parse_spec(source))
 
 
 def _fitted_on(task: Task, prompts: frozenset[str]) -> Iterable[Item]:

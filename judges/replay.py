@@ -44,13 +44,14 @@ _ORDERS: Mapping[str, Order] = {"ab": (0, 1), "ba": (1, 0), "point": POINT}
 @dataclass(frozen=True)
 class Replay:
     """Settings. `model`: the judge that was recorded. `parameters`: number of its weights.
-    `trained`: fitted for judging. `licence`: of its weights. `tasks`: the only tasks that the
+    `trained`: fitted for judging, on the sets `trained_on`. `licence`: of its weights. `tasks`: the only tasks that the
     recording is about (a card says so; ``TASK/SOURCE`` implies it). `families`: see JudgeCard.
     `description`: one line."""
 
     model: str | None = None
     parameters: int | None = None
     trained: bool = False
+    trained_on: tuple[str, ...] = ()
     licence: str | None = None
     tasks: tuple[str, ...] | None = None
     families: tuple[str, ...] = ()
@@ -129,17 +130,23 @@ def make(spec: Spec, context: Context) -> Judge:
         kind="replay",
         protocols=("pointwise",) if POINT in orders else ("pairwise", "listwise"),
         description=settings.description,
-        orders="first" if all(order == tuple(range(len(order))) for order in orders) else "all",
+        order_free=POINT in orders,
+        orders="first" if POINT not in orders and _own_order_alone(orders) else "all",
         sees=("text", "id"),
         model=settings.model or (models.pop() if len(models) == 1 else None),
         revision=f"sha256:{digest.hexdigest()}",
         parameters=settings.parameters,
         trained=settings.trained,
+        trained_on=settings.trained_on,
         tasks=(task,) if task else settings.tasks,
         families=settings.families,
         licence=settings.licence,
     )
     return ReplayJudge(card, recording)
+
+
+def _own_order_alone(orders: Iterable[Order]) -> bool:
+    return all(order == tuple(range(len(order))) for order in orders)
 
 
 def _source(spec: Spec, settings: Replay, context: Context) -> tuple[Iterator[Node], str | None]:

@@ -60,8 +60,9 @@ CARD = TaskCard(
         "votes are ties. Measure judges against this ceiling.",
         "Nobody judged a pair twice. GPT-4's translation was rated twice by each rater, beside two "
         "other translations: a retest of a pair is that rater's other rating of GPT-4's side with "
-        "the same rating of the other side. Half of the pair is new, so these retests (0.853 the "
-        "same, penalties of GPT-4's side 0.609) overstate how steady raters are.",
+        "the same rating of the other side. 624 retests rest on 312 such double ratings, and half "
+        "of a pair is new: they (0.853 the same; GPT-4's penalty 0.609) overstate how steady "
+        "raters are.",
         "With marks of source issues and creative reinterpretation weighed as any other, raters "
         "agree in 0.571 and 0.674.",
         "Always choosing the longest scores 0.501 against the majority.",

@@ -13,7 +13,14 @@ import pandas as pd
 
 from bench.types import JudgeCard
 from reports.groups import cells
-from reports.official import judgebench, rewardbench1, rewardbench2, rewardbench2_pairs, rmbench
+from reports.official import (
+    judgebench,
+    mtbench,
+    rewardbench1,
+    rewardbench2,
+    rewardbench2_pairs,
+    rmbench,
+)
 from reports.official.parts import Score
 from reports.readings import Ints, Readings
 from reports.study import Study
@@ -26,6 +33,7 @@ Scores = Callable[[JudgeCard, Readings, Ints], Iterator[Score]]
 TASKS: dict[str, Scores] = {
     "judgebench_claude": judgebench.scores,
     "judgebench_gpt": judgebench.scores,
+    "mt_bench_human": mtbench.scores,
     "rewardbench1": rewardbench1.scores,
     "rewardbench2": rewardbench2.scores,
     "rewardbench2_pairs": rewardbench2_pairs.scores,
@@ -35,8 +43,9 @@ TASKS: dict[str, Scores] = {
 
 def official_table(study: Study) -> pd.DataFrame:
     """One row per judge, group and reading. `reading`: official, by the rule of the authors' code;
-    strict, where a failure is a failure and both orders must be right; and of
-    `rewardbench2_pairs`, which has no official score, readings whose names begin with pairwise.
+    strict, where a failure is a failure and both orders must be right; the setups S1 and S2 of
+    MT-Bench; and of `rewardbench2_pairs`, which has no official score, readings whose names begin
+    with pairwise.
     `score` and the groups: as the benchmark's own file here says."""
     rows: list[dict[str, object]] = []
     for task in dict.fromkeys(study.table.task):

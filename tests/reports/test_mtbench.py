@@ -15,7 +15,7 @@ import pytest
 from bench.ledger import Ledger
 from bench.plan import Plan, trials
 from bench.types import Item, JudgeCard, Label, Message, Response, Status, failure, verdict
-from reports.mtbench import mtbench_rows
+from reports.official import official_table
 from reports.study import Study
 
 CARD = JudgeCard("made", "made", ("pairwise",), sees=("text", "id"), revision="1")
@@ -24,7 +24,7 @@ Orders = Mapping[str, tuple[str, ...]]
 """Item id -> what the judge says of it, by content, in each order; "fail" and "lost" too."""
 
 
-def item(name: str, turn: int, votes: Mapping[str, str], task: str = "mt") -> Item:
+def item(name: str, turn: int, votes: Mapping[str, str], task: str = "mt_bench_human") -> Item:
     return Item(
         id=name,
         task=task,
@@ -40,7 +40,7 @@ def table(
     folder: Path, items: list[Item], orders: Orders, repeats: int = 1, card: JudgeCard = CARD
 ) -> pd.DataFrame:
     with Ledger(folder / "ledger.sqlite", write=True) as ledger:
-        plan = Plan((card.name,), ("mt",), repeats=repeats)
+        plan = Plan((card.name,), ("mt_bench_human",), repeats=repeats)
         ledger.write_plan(plan, items, [card])
         made = []
         for _, trial in trials(items, card, repeats=repeats):
@@ -51,7 +51,7 @@ def table(
                 made.append(verdict(trial, [VOTE[says][i] for i in trial.order]))
         ledger.append(made)
         study = Study.of(ledger)
-        rows = pd.DataFrame(mtbench_rows(study, "mt"))
+        rows = official_table(study)
         kept = [r for r in study.estimates.rows if str(r["metric"]).startswith("score_S")]
         assert [r["estimate"] for r in kept] == pytest.approx(list(rows["score"]), nan_ok=True)
     return rows.set_index(["group", "reading"])
@@ -75,35 +75,35 @@ def test_counted_by_hand(tmp_path: Path) -> None:
     found = table(tmp_path, ITEMS, ORDERS)
     # Turn 1, experts: a, tie (verdict a); b, b (a tie); a (a tie). Authors: b (a), tie (a tie).
     expected = {
-        ("turn 1", "S1 expert"): (1 / 5, 5, 3, 0),
-        ("turn 1", "S2 expert"): (1 / 1, 1, 1, 4),
-        ("turn 1", "S1 author"): (1 / 2, 2, 2, 0),
-        ("turn 1", "S2 author"): (0 / 1, 1, 1, 1),
-        ("turn 2", "S1 expert"): (1 / 2, 2, 1, 0),
-        ("turn 2", "S2 expert"): (1 / 2, 2, 1, 0),
+        ("1", "S1 expert"): (1 / 5, 5, 3, 0),
+        ("1", "S2 expert"): (1 / 1, 1, 1, 4),
+        ("1", "S1 author"): (1 / 2, 2, 2, 0),
+        ("1", "S2 author"): (0 / 1, 1, 1, 1),
+        ("2", "S1 expert"): (1 / 2, 2, 1, 0),
+        ("2", "S2 expert"): (1 / 2, 2, 1, 0),
     }
     assert list(found.index) == list(expected)
     columns = ["score", "n_items", "n_prompts", "n_missing"]
     assert [tuple(r) for r in found[columns].to_numpy()] == list(expected.values())
-    assert set(found["scope"]) == {"subset"}
-    assert set(found["task"]) == {"mt"}
+    assert set(found["scope"]) == {"turn"}
+    assert set(found["task"]) == {"mt_bench_human"}
 
 
 def test_a_failure_agrees_with_nobody_and_no_answer_is_missing(tmp_path: Path) -> None:
     found = table(tmp_path, ITEMS, {**ORDERS, "1": ("a", "fail"), "2": ("lost", "lost")})
     columns = ["score", "n_items", "n_missing"]
     # Item 1 is a failure (two votes of experts), item 2 without an answer (two), item 3 a tie.
-    assert tuple(found.loc[("turn 1", "S1 expert"), columns]) == (0, 3, 2)
-    assert tuple(found.loc[("turn 1", "S2 expert"), columns]) == (0, 1, 4)
+    assert tuple(found.loc[("1", "S1 expert"), columns]) == (0, 3, 2)
+    assert tuple(found.loc[("1", "S2 expert"), columns]) == (0, 1, 4)
 
 
 def test_one_showing_is_the_verdict_itself(tmp_path: Path) -> None:
     """So GPT-4's recorded verdicts, which are of both orders already, are taken as they are."""
     card = JudgeCard("one", "made", ("pairwise",), orders="first", sees=("text", "id"))
     found = table(tmp_path, ITEMS, {"1": ("a",), "2": ("tie",), "3": ("a",), "1t": ("b",)}, 1, card)
-    assert found.loc[("turn 1", "S1 expert"), "score"] == 2 / 5
-    assert found.loc[("turn 1", "S2 expert"), "score"] == 1
-    assert found.loc[("turn 1", "S2 expert"), "n_items"] == 2
+    assert found.loc[("1", "S1 expert"), "score"] == 2 / 5
+    assert found.loc[("1", "S2 expert"), "score"] == 1
+    assert found.loc[("1", "S2 expert"), "n_items"] == 2
 
 
 def test_repeats_are_averaged_and_count_once(tmp_path: Path) -> None:
@@ -111,14 +111,14 @@ def test_repeats_are_averaged_and_count_once(tmp_path: Path) -> None:
     orders = {"1": ("a", "a", "b", "b"), "2": ("b", "b", "a", "b")}
     found = table(tmp_path, items, orders, repeats=2)
     # Item 1 is right once of twice. Item 2 once, and once a tie: in S2 only the first counts.
-    assert tuple(found.loc[("turn 1", "S1 expert"), ["score", "n_items"]]) == (0.5, 2)
-    assert tuple(found.loc[("turn 1", "S2 expert"), ["score", "n_items"]]) == (0.75, 2)
+    assert tuple(found.loc[("1", "S1 expert"), ["score", "n_items"]]) == (0.5, 2)
+    assert tuple(found.loc[("1", "S2 expert"), ["score", "n_items"]]) == (0.75, 2)
 
 
 def test_other_tasks_and_other_items_are_not_counted(tmp_path: Path) -> None:
     other = [item("1x", 1, {"expert_1": "a"}, task="other"), item("1y", 1, {})]
     found = table(tmp_path, [*ITEMS, *other], {**ORDERS, "1x": ("a", "a"), "1y": ("a", "a")})
-    assert found.loc[("turn 1", "S1 expert"), "n_items"] == 5
+    assert found.loc[("1", "S1 expert"), "n_items"] == 5
 
 
 def test_as_plain_loops_over_the_votes(tmp_path: Path) -> None:
@@ -143,13 +143,13 @@ def test_as_plain_loops_over_the_votes(tmp_path: Path) -> None:
                 if label.annotator.startswith(kind) and vote not in ban:
                     total += 1
                     agree += vote == judge
-        row = found.loc[(f"turn {turn}", f"{'S2' if ban else 'S1'} {kind}")]
+        row = found.loc[(str(turn), f"{'S2' if ban else 'S1'} {kind}")]
         assert (row["score"], row["n_items"]) == (pytest.approx(agree / total), total)
         assert row["score_lo"] <= row["score"] <= row["score_hi"]
 
 
 def test_votes_that_are_all_ties_leave_s2_undefined(tmp_path: Path) -> None:
     found = table(tmp_path, [item("1", 1, {"author_1": "tie"})], {"1": ("a", "a")})
-    row = found.loc[("turn 1", "S2 author")]
+    row = found.loc[("1", "S2 author")]
     assert math.isnan(row["score"])
     assert (row["score_status"], row["n_items"], row["n_missing"]) == ("insufficient", 0, 1)

@@ -449,6 +449,7 @@ def test_the_tasks_that_have_a_score_of_their_own() -> None:
     assert set(TASKS) == {
         "judgebench_claude",
         "judgebench_gpt",
+        "mt_bench_human",
         "rewardbench1",
         "rewardbench2",
         "rewardbench2_pairs",

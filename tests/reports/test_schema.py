@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from bench.ledger import Ledger
+from bench.overlap import TrainingOverlap
 from bench.plan import Plan, trials
 from bench.types import Item, JudgeCard, Label, Message, Response, Usage, verdict
 from reports.tables import build
@@ -39,6 +40,7 @@ def official(item: Item, subset: str, number: int) -> Item:
         else subset,
         task="rewardbench2",
         subset=subset,
+        retests=(),
         responses=tuple(Response(f"r{k}", f"{subset} {number} {k}") for k in range(4)),
         labels=(Label("gold", tuple(float(k < right) for k in range(4))),),
     )
@@ -57,14 +59,19 @@ def tables(tmp_path_factory) -> dict[str, pd.DataFrame]:
             for k in range(n)
         )
         labels = tuple(Label(f"w{k}", tuple(rng.random(n).round(1))) for k in range(3))
+        retests = (Label("w0", tuple(rng.random(n).round(1))),) if i % 5 == 0 else ()
         message = (Message("user", prompt),)
         items.append(
-            Item(f"{i}", "made", f"domain {i // 3 % 2}", message, responses, labels, f"s{i % 2}")
+            Item(
+                *(f"{i}", "made", f"domain {i // 3 % 2}", message, responses, labels, f"s{i % 2}"),
+                retests=retests,
+            )
         )
     items += [official(items[0], subset, k) for k, subset in enumerate(OFFICIAL)]
     plan = Plan(tuple(card.name for card in CARDS), ("made",), repeats=2)
     with Ledger(tmp_path_factory.mktemp("schema") / "ledger.sqlite", write=True) as ledger:
-        ledger.write_plan(plan, items, CARDS)
+        shared = TrainingOverlap("small", "other", {0: "prompt", 7: "gram"})
+        ledger.write_plan(plan, items, CARDS, [shared])
         for card in CARDS:
             made = []
             for _, trial in trials(items, card, repeats=2):
@@ -109,7 +116,16 @@ def test_every_estimate_says_what_it_stands_on(tables) -> None:
     keys = set(
         zip(estimates.scope, estimates.group, estimates.judge, estimates.metric, strict=True)
     )
-    for name in ("leaderboard", "domains", "position", "bias", "calibration", "people", "rules"):
+    for name in (
+        "leaderboard",
+        "domains",
+        "position",
+        "bias",
+        "calibration",
+        "people",
+        "rules",
+        "overlap",
+    ):
         table = tables[name]
         metrics = [c.removesuffix("_status") for c in table.columns if c.endswith("_status")]
         for row in table.to_dict("records"):

@@ -4,13 +4,14 @@ apart, turn by turn."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 
 import numpy as np
 
 from bench.stats import Estimate, cluster_wilson
-from reports.groups import cells
+from bench.types import JudgeCard
+from reports.official.parts import Score
 from reports.readings import Block, Bools, Floats, Ints, Readings
-from reports.study import Study
 
 TURNS = (1, 2)
 ANNOTATORS = ("expert", "author")
@@ -20,9 +21,9 @@ FIRST, SECOND, TIE = 1, 2, 3  # top sets of a pair
 FAILED, UNANSWERED = 0, -1
 
 
-def mtbench_rows(study: Study, task: str) -> Iterator[dict[str, object]]:
-    """Rows of the official table for a task whose items have `turn` in their meta: one per judge,
-    turn, setup and kind of annotator (readings "S1 expert", "S2 author", ...).
+def scores(card: JudgeCard, reading: Readings, items: Ints) -> Iterator[Score]:
+    """One per turn (`turn` in an item's meta), setup and kind of annotator: readings "S1 expert",
+    "S2 author", ...
 
     The judge's verdict on a pair is that of all its orders together: a tie where they disagree. S1:
     share of votes that are the verdict, a tie being a class of its own. S2: the same where neither
@@ -31,33 +32,17 @@ def mtbench_rows(study: Study, task: str) -> Iterator[dict[str, object]]:
     shown to the judge that the number leaves out (ties in S2; no answer). A failed verdict agrees
     with no vote. Repeats are averaged.
     """
-    table = study.table
+    table = reading.table
     turn = np.array([item.meta.get("turn", 0) for item in table.items])[table.vote_item]
-    mine = np.array(table.task)[table.vote_item] == task
     kind = np.array([name.partition("_")[0] for name in table.vote_annotator])
-    for card in study.cards:
-        reading = study.readings[card.name]
-        asked = mine & reading.asked()[table.vote_item]
-        setups = dict(zip(("S1", "S2"), _agreement(reading), strict=True))
-        for at_turn in TURNS:
-            for annotators in ANNOTATORS:
-                votes = asked & (turn == at_turn) & (kind == annotators)
-                if not votes.any():
-                    continue
-                for setup, agrees in setups.items():
-                    score = _score(reading, agrees, votes)
-                    where = {"task": task, "scope": "subset", "group": f"turn {at_turn}"}
-                    metric = f"score_{setup}_{annotators}"
-                    study.estimates.keep(where, card.name, {metric: score})
-                    yield {
-                        **where,
-                        "judge": card.name,
-                        "reading": f"{setup} {annotators}",
-                        "n_items": score.n_items,
-                        "n_prompts": score.n_clusters,
-                        "n_missing": score.n_missing,
-                        **cells({"score": score}),
-                    }
+    asked = np.isin(table.vote_item, items)
+    setups = dict(zip(("S1", "S2"), _agreement(reading), strict=True))
+    for at_turn, annotators in product(TURNS, ANNOTATORS):
+        votes = asked & (turn == at_turn) & (kind == annotators)
+        if votes.any():
+            for setup, agrees in setups.items():
+                estimate = _mean(reading, agrees, votes)
+                yield Score("turn", str(at_turn), f"{setup} {annotators}", estimate)
 
 
 def _agreement(reading: Readings) -> tuple[Floats, Floats]:
@@ -93,7 +78,7 @@ def _share(part: Floats, whole: Floats) -> Floats:
     return np.where(whole > 0, part / np.maximum(whole, 1), np.nan)
 
 
-def _score(reading: Readings, agrees: Floats, votes: Bools) -> Estimate:
+def _mean(reading: Readings, agrees: Floats, votes: Bools) -> Estimate:
     counted = votes & ~np.isnan(agrees)
     clusters = reading.table.cluster[reading.table.vote_item[counted]]
     left_out = int(votes.sum() - counted.sum())
