@@ -44,9 +44,9 @@ _ORDERS: Mapping[str, Order] = {"ab": (0, 1), "ba": (1, 0), "point": POINT}
 @dataclass(frozen=True)
 class Replay:
     """Settings. `model`: the judge that was recorded. `parameters`: number of its weights.
-    `trained`: fitted for judging, on the sets `trained_on`. `licence`: of its weights. `tasks`: the only tasks that the
-    recording is about (a card says so; ``TASK/SOURCE`` implies it). `families`: see JudgeCard.
-    `description`: one line."""
+    `trained`: fitted for judging, on the sets `trained_on`. `licence`: of its weights. `tasks`: the
+    only tasks that the recording is about (a card says so; ``TASK/SOURCE`` implies it).
+    `families`: see JudgeCard. `description`: one line."""
 
     model: str | None = None
     parameters: int | None = None
