@@ -19,9 +19,11 @@ def family(model: str | None) -> str | None:
 
 
 def _begins(name: str, start: str) -> bool:
-    """Whole words only: "opt-30b" begins with "opt", "optimus" does not."""
-    rest = name[len(start) :]
-    return name.startswith(start) and not rest[:1].isalpha()
+    """Whole words and numbers only: "opt-30b" and "qwen2" begin with "opt" and "qwen", "optimus"
+    and "o100" do not with "opt" and "o1"."""
+    last, after = start[-1:], name[len(start) :][:1]
+    goes_on = after.isdigit() if last.isdigit() else after.isalpha()
+    return name.startswith(start) and not goes_on
 
 
 @cache

@@ -33,13 +33,14 @@ Files = Mapping[str, bytes]
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens to the next file that is asked for. `status`: instead of the file. `cut`: the
+    """What happens to the next file asked for whose path has `on` in it. `status`: instead of it. `cut`: the
     connection ends after so many bytes of the body. `change`: its bytes are not what was said."""
 
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: int | None = None
     change: bool = False
+    on: str = ""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -110,8 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {"ETag": f'"{etag}"', "X-Repo-Commit": sha, "Accept-Ranges": "bytes"}
         if large:
             headers |= {"X-Linked-ETag": f'"{etag}"', "X-Linked-Size": str(len(body))}
-        faults = self.server.hub.faults
-        fault = faults.pop(0) if faults and self.command == "GET" else Fault()
+        fault = self.server.hub.fault(path) if self.command == "GET" else Fault()
         if fault.status is not None:
             self._send(fault.status, b"{}", fault.headers)
             return
@@ -168,6 +168,14 @@ class Hub:
         sha = hashlib.sha1(f"{len(self.repos.get(repo, {}))} {text}".encode()).hexdigest()
         self.repos.setdefault(repo, {})[sha] = files
         return sha
+
+    def fault(self, path: str) -> Fault:
+        """The next fault for a file, which is then used up; none by default."""
+        for fault in self.faults:
+            if fault.on in path:
+                self.faults.remove(fault)
+                return fault
+        return Fault()
 
     def __enter__(self) -> Hub:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
