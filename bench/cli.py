@@ -37,6 +37,9 @@ def run(
         bool, typer.Option("--keep-trained", help="Keep items that a judge was trained on.")
     ] = False,
     threads: Annotated[int | None, typer.Option(help="Threads of local models.")] = None,
+    revision: Annotated[
+        list[str] | None, typer.Option(help="Of a task on the hub, TASK=COMMIT; several times.")
+    ] = None,
     plan: Annotated[Path | None, typer.Option(help="Run a saved plan.json again.")] = None,
 ) -> None:
     """Show every item to every judge, then print the tables. Run again, it goes on."""
@@ -49,9 +52,15 @@ def run(
 
     if plan is None:
         chosen = make_plan(
-            judges, tasks, limit=limit, seed=seed, repeats=repeats, keep_trained=keep_trained
+            judges,
+            tasks,
+            limit=limit,
+            seed=seed,
+            repeats=repeats,
+            keep_trained=keep_trained,
+            revisions=revision or (),
         )
-    elif judges or tasks or limit is not None or seed or repeats != 1 or keep_trained:
+    elif judges or tasks or limit is not None or seed or repeats != 1 or keep_trained or revision:
         raise BenchError("--plan holds judges, tasks, limit, seed, repeats: give it, or them")
     else:
         chosen = Plan.from_json(_read(plan))

@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.overlap import TrainingOverlap, training_overlaps
 from bench.plan import Plan, protocol_for, sample
 from bench.prices import priced
-from bench.registry import cards, make_judge, make_task, resolve_judge
-from bench.spec import parse_spec, parse_specs
+from bench.registry import cards, check_task, make_judge, make_task, resolve_judge
+from bench.spec import Spec, parse_spec, parse_specs
 from bench.types import BenchError, Context, Item, Judge, Task
 
 NULL_JUDGES = ("random", "first", "longest", "shortest", "author")
@@ -48,10 +48,14 @@ def make_plan(
     seed: int = 0,
     repeats: int = 1,
     keep_trained: bool = False,
+    revisions: Sequence[str] = (),
 ) -> Plan:
     """A plan from what the user typed; empty texts take the defaults. The null judges are always
-    in it. Raises BenchError for unknown names before anything is loaded."""
-    task_specs = parse_specs(tasks) or parse_specs(DEFAULT_TASK)
+    in it. `revisions`: TASK=COMMIT, which the plan then pins. Raises BenchError for unknown names
+    before anything is loaded."""
+    task_specs = _pinned(parse_specs(tasks) or parse_specs(DEFAULT_TASK), revisions)
+    for spec in task_specs:
+        check_task(spec)
     task_names = {spec.name for spec in task_specs}
     judge_specs = parse_specs(judges) or [
         s for n in _default_judges(task_names) for s in parse_specs(n)
@@ -63,6 +67,21 @@ def make_plan(
     _refuse_twins("judge", texts)
     _refuse_twins("task", [spec.text for spec in task_specs])
     return Plan(tuple(texts), tuple(s.text for s in task_specs), limit, seed, repeats, keep_trained)
+
+
+def _pinned(tasks: list[Spec], revisions: Sequence[str]) -> list[Spec]:
+    """The tasks, with the revisions that were asked for as an option."""
+    names = [spec.text for spec in tasks]
+    commits = {}
+    for pin in revisions:
+        name, _, commit = pin.rpartition("=")
+        if name not in names or not commit:
+            raise BenchError(
+                f"--revision {pin!r}: TASK=COMMIT expected, with a task of this run: "
+                f"{', '.join(names)}"
+            )
+        commits[name] = f"{',' if ':' in name else ':'}revision={commit}"
+    return [parse_spec(name + commits.get(name, "")) for name in names]
 
 
 def _default_judges(tasks: set[str]) -> list[str]:

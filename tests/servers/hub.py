@@ -33,8 +33,9 @@ Files = Mapping[str, bytes]
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens to the next file asked for whose path has `on` in it. `status`: instead of it. `cut`: the
-    connection ends after so many bytes of the body. `change`: its bytes are not what was said."""
+    """What happens to the next file that is asked for and has `on` in its path. `status`: instead of
+    the file. `cut`: the connection ends after so many bytes of the body. `change`: its bytes are
+    not what was said."""
 
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -60,6 +61,7 @@ class _Handler(BaseHTTPRequestHandler):
         hub, parts = self.server.hub, urlsplit(self.path)
         hub.requests.append(f"{self.command} {unquote(parts.path)}")
         hub.tokens.append(self.headers.get("Authorization", ""))
+        hub.ranges.append(self.headers.get("Range", ""))
         api, file = (pattern.fullmatch(unquote(parts.path)) for pattern in (_API, _FILE))
         if api:
             self._listing(*api.groups(default=""), recursive="recursive" in parse_qs(parts.query))
@@ -149,7 +151,7 @@ class _Server(ThreadingHTTPServer):
 class Hub:
     """`repos`: repo -> revision -> files, the newest revision last. `gated`: repo -> the token
     that opens it. `hides_missing`: a repo that is not there is answered with 401, as the hub does
-    to strangers. `requests`, `tokens`: of every request so far."""
+    to strangers. `requests`, `tokens`, `ranges`: of every request so far."""
 
     def __init__(self) -> None:
         self.repos: dict[str, dict[str, Files]] = {}
@@ -158,6 +160,7 @@ class Hub:
         self.faults: list[Fault] = []
         self.requests: list[str] = []
         self.tokens: list[str] = []
+        self.ranges: list[str] = []
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.hub = self
         self.url = f"http://127.0.0.1:{self._server.server_port}"

@@ -1,0 +1,32 @@
+"""From what was typed to a plan, and revisions that it pins."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.plan import Plan
+from bench.prepare import make_plan
+from bench.types import BenchError
+
+
+def test_revisions_become_part_of_the_plan() -> None:
+    plan = make_plan(
+        "longest",
+        "rmbench,helpsteer3:split=train,llmbar",
+        revisions=["rmbench=abc", "helpsteer3:split=train=v1"],
+    )
+    assert plan.tasks == ("rmbench:revision=abc", "helpsteer3:split=train,revision=v1", "llmbar")
+    assert Plan.from_json(plan.to_json()) == plan
+
+
+@pytest.mark.parametrize("pin", ["abc", "llmbar=", "other=abc"])
+def test_a_revision_names_a_task_of_the_run(pin: str) -> None:
+    with pytest.raises(BenchError, match=r"TASK=COMMIT expected, with a task of this run: llmbar"):
+        make_plan("longest", "llmbar", revisions=[pin])
+
+
+def test_typos_are_told_before_anything_is_loaded() -> None:
+    with pytest.raises(BenchError, match=r"no task 'rewardbench3'. Did you mean rewardbench"):
+        make_plan("longest", "rewardbench3")
+    with pytest.raises(BenchError, match="task 'llmbar' is asked for twice"):
+        make_plan("longest", "llmbar,llmbar")
