@@ -114,7 +114,7 @@ class Item:
     and where nobody labelled: such an item has verdicts and no score. `retests`: what annotators
     said when they were asked again; no score counts them. `cluster`: what ties items of different
     prompts together (a person, a session), None where only the prompt does. `meta`: small JSON
-    values that no score depends on.
+    values, of which at most a benchmark's own score is made (the styles of RM-Bench).
     """
 
     id: str

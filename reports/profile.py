@@ -14,21 +14,21 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bench.families import family
 from bench.ledger import Ledger
+from bench.model_families import family
 from bench.outcome import top_set
 from bench.plan import Plan, sample
 from bench.prepare import NULL_JUDGES, distinct_items
 from bench.registry import make_judge
 from bench.runner import Limits, carry_out
 from bench.spec import parse_spec
+from bench.stats import cluster_wilson
 from bench.stats.label_reliability import label_reliability
 from bench.types import Context, Item, Task, content_key
 from reports.data import data_table
@@ -36,6 +36,7 @@ from reports.readings import retest_tops
 from reports.scores import score_rows
 from reports.study import Study
 
+FORMAT = 1  # of what is kept: raised when it would say something else
 MOST = 20_000
 """Items that judges and annotators are compared on; a larger set is sampled."""
 
@@ -47,14 +48,19 @@ def profile(task: Task, cache: Path, say: Callable[[str], None]) -> tuple[Profil
     cannot be had."""
     next(iter(task.items()), None)  # a set on the hub knows its revision once it is read
     name = re.sub(r"[^\w.=-]+", "-", task.card.name)
-    key = content_key(task.card.name, task.card.revision, version("smallclaims"), MOST)
+    key = content_key(task.card.name, task.card.revision, FORMAT, MOST)
     path = cache / "profiles" / f"{name}-{key[:12]}.json"
     if path.is_file():
         kept: Profile = json.loads(path.read_text(encoding="utf-8"))
         return kept, path
     say(f"counting {task.card.name}, once; it is kept in {path}")
     items = distinct_items(task)
-    made = {"counts": _counts(items), "lengths": _lengths(items), **_judged(task, items, cache)}
+    made = {
+        "counts": _counts(items),
+        "lengths": _lengths(items),
+        "label_agreement": _label_agreement(items),
+        **_judged(task, items, cache),
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     _save_items(items, path.with_suffix(".items.csv"))
     part = path.with_suffix(".part")
@@ -91,9 +97,19 @@ def _histogram(values: Iterable[Any]) -> dict[str, int]:
     return {str(value): counts[value] for value in sorted(counts, key=str)}
 
 
+def _label_agreement(items: list[Item]) -> Profile | None:
+    """How often two annotators of an item put the same responses first, a tie being an answer like
+    others: mean over the items that have two or more. None where none has."""
+    agreement = np.array([_reliability(item).agreement for item in items])
+    known = np.flatnonzero(~np.isnan(agreement))
+    if not known.size:
+        return None
+    clusters = [items[i].cluster or items[i].prompt_key for i in known]
+    return asdict(cluster_wilson(agreement[known], clusters))
+
+
 def _lengths(items: list[Item]) -> Profile:
-    """Characters of prompts and responses (5 %, median, 95 %), and how often the longest response
-    of an item is among those that an annotator put first, over the votes that decide."""
+    """Characters of prompts and responses: 5 %, median, 95 %."""
     prompt = [sum(len(m.content) for m in item.prompt) for item in items]
     response = [len(r.text) for item in items for r in item.responses]
     return {

@@ -44,21 +44,28 @@ def _lines(found: Profile) -> dict[str, str]:
         "domains": _counts(counts["domains"]),
         "subsets": _counts(counts["subsets"]),
         "families": _counts(counts["families"]),
-        "labels": f"{counts['votes']:,} by {counts['annotators']:,} annotators; on an item: "
+        "labels": f"{counts['votes']:,} by {counts['annotators']:,} annotator"
+        + ("; on an item: " if counts["annotators"] == 1 else "s; on an item: ")
         + _counts(counts["votes_per_item"])
         + _share("; ties", people["tied_votes"])
         + f"; items undecided {people['n_undecided_items']:,}, without a label "
         f"{people['n_unlabelled']:,}",
     }
-    if set(counts["strata"]) != {"single"}:
-        lines["agreement"] = "; ".join(
-            [
-                f"two annotators {_interval(people, 'human_agreement')}",
-                f"one with the majority of the others {_interval(people, 'leave_one_out')}",
-                f"best possible with one {_interval(people, 'ceiling')}",
-                "items " + _counts({s: counts["strata"].get(s, 0) for s in STRATA}),
-            ]
-        )
+    agreement = found["label_agreement"]
+    if agreement is not None:
+        ends = {"": agreement["estimate"], "_lo": agreement["lo"], "_hi": agreement["hi"]}
+        same = _interval({f"same{end}": value for end, value in ends.items()}, "same")
+        lines["agreement"] = f"two labels of an item are the same in {same}, ties a class"
+        if people["human_agreement"] is not None:
+            lines["decided"] = "; ".join(
+                [
+                    f"two annotators agree {_interval(people, 'human_agreement')}",
+                    f"one with the majority of the others {_interval(people, 'leave_one_out')}",
+                    f"best possible with one {_interval(people, 'ceiling')}",
+                ]
+            )
+        strata = {name: counts["strata"].get(name, 0) for name in STRATA}
+        lines["strata"] = "items by their labels: " + _counts(strata)
     if counts["retests"]:
         lines["retests"] = (
             f"{counts['retests']:,} second answers, the same as the first "

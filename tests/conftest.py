@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hub import Hub
 from hypothesis import settings
 
 from bench.types import Item, Label, Message, Response
@@ -15,8 +15,6 @@ from bench.types import Item, Label, Message, Response
 # The first example of a test may load a library, and machines are shared: no test is timed.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
-
-sys.path.insert(0, str(Path(__file__).parent / "servers"))
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +24,21 @@ def mirror() -> Path:
     if not folder:
         pytest.skip("SMALLCLAIMS_MIRROR is not set: no original data files to test on")
     return Path(folder)
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
+    """An imitation of the hub on loopback that tasks load from in this test, with an empty cache;
+    `hub.put(repo, files)` fills it."""
+    for name in ("SMALLCLAIMS_MIRROR", "HF_TOKEN", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    # The library reads its folders when it is first imported.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "token"))
+    with Hub() as running:
+        monkeypatch.setenv("HF_ENDPOINT", running.url)
+        yield running
 
 
 MakeItem = Callable[..., Item]

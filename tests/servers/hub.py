@@ -33,7 +33,7 @@ Files = Mapping[str, bytes]
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens to the next file that is asked for and has `on` in its path. `status`: instead of
+    """What happens to the next file asked for that has `on` in its path. `status`: instead of
     the file. `cut`: the connection ends after so many bytes of the body. `change`: its bytes are
     not what was said."""
 

@@ -1,4 +1,4 @@
-"""The family of the model that wrote a response, by its name: data in families.yaml."""
+"""The family of the model that wrote a response, by its name: data in model_families.yaml."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ def _begins(name: str, start: str) -> bool:
 
 @cache
 def _families() -> dict[str, str]:
-    text = files("bench").joinpath("families.yaml").read_text(encoding="utf-8")
+    text = files("bench").joinpath("model_families.yaml").read_text(encoding="utf-8")
     return {start: name for name, starts in yaml.safe_load(text).items() for start in starts}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.families import family
+from bench.model_families import family
 
 
 @pytest.mark.parametrize(
