@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from heapq import heappush, heappushpop, nlargest
 from math import factorial
+from operator import itemgetter
 from typing import Any
 
 from bench.types import BenchError, Item, JudgeCard, Protocol, Trial, content_key
@@ -56,23 +58,29 @@ class Plan:
             raise BenchError(f"not a saved plan: {error}") from error
 
 
-def sample(items: Sequence[Item], limit: int | None, seed: int) -> list[Item]:
+def sample(items: Iterable[Item], limit: int | None, seed: int) -> list[Item]:
     """At most `limit` items, every domain in its share and none without an item while the limit
     lasts, in their own order. Which ones follows from the items alone: a larger share of a domain
-    holds a smaller one, and items that come or go change little, so verdicts are used again."""
-    if limit is None or len(items) <= limit:
+    holds a smaller one, and items that come or go change little, so verdicts are used again. Of
+    each domain no more than `limit` items are held, however many there are."""
+    if limit is None:
         return list(items)
-    domains: dict[str, list[int]] = defaultdict(list)
+    sizes: Counter[str] = Counter()
+    # Heaps with the worst rank on top; an index is there once, so items are never compared.
+    held: dict[str, list[tuple[int, int, Item]]] = defaultdict(list)
     for index, item in enumerate(items):
-        domains[item.domain].append(index)
-    chosen: set[int] = set()
-    for domain, share in _shares({d: len(v) for d, v in domains.items()}, limit).items():
-        rank = sorted(domains[domain], key=lambda i: content_key(seed, items[i].key))
-        chosen.update(rank[:share])
-    return [item for index, item in enumerate(items) if index in chosen]
+        sizes[item.domain] += 1
+        entry = (-int(content_key(seed, item.key), 16), index, item)
+        if len(held[item.domain]) < limit:
+            heappush(held[item.domain], entry)
+        else:
+            heappushpop(held[item.domain], entry)
+    shares = _shares(sizes, limit)
+    chosen = [entry for domain, heap in held.items() for entry in nlargest(shares[domain], heap)]
+    return [item for _, _, item in sorted(chosen, key=itemgetter(1))]
 
 
-def _shares(sizes: dict[str, int], limit: int) -> dict[str, int]:
+def _shares(sizes: Mapping[str, int], limit: int) -> dict[str, int]:
     """Items per domain: one each as long as the limit lasts, then to whoever lacks most."""
     total = sum(sizes.values())
     share = dict.fromkeys(sizes, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,12 +97,11 @@ def _refuse_twins(kind: str, names: Iterable[str]) -> None:
 
 
 def prepare(plan: Plan, context: Context) -> Prepared:
-    """Load the plan's tasks, build its judges (training those that are trained on first use),
-    leave out what they were trained on, sample. `context.tasks` and `context.seed` are filled in
-    here. Raises BenchError when anything is missing or does not fit."""
+    """Make the plan's tasks, build its judges (training those that are trained on first use), read
+    the items, leave out what judges were trained on, sample. `context.tasks` and `context.seed` are
+    filled in here. Raises BenchError when anything is missing or does not fit."""
     tasks = tuple(make_task(spec) for text in plan.tasks for spec in parse_specs(text))
     _refuse_twins("task", [task.card.name for task in tasks])
-    loaded = {task.card.name: distinct_items(task) for task in tasks}
     context = Context(tasks, context.cache, context.threads, plan.seed, context.say)
     judges = []
     for text in plan.judges:
@@ -111,17 +110,18 @@ def prepare(plan: Plan, context: Context) -> Prepared:
         judges.append(judge)
     _refuse_twins("judge", [judge.card.name for judge in judges])
     trained = frozenset[str]().union(*(judge.training_prompts for judge in judges))
+    trained = frozenset() if plan.keep_trained else trained
     items: list[Item] = []
     left_out = {}
-    for name, every in loaded.items():
-        fresh = [i for i in every if plan.keep_trained or i.prompt_key not in trained]
-        left_out[name] = len(every) - len(fresh)
-        if not fresh:
+    for task in tasks:
+        name = task.card.name
+        sampled, left_out[name] = _fresh(task, trained, plan)
+        if not sampled:
             raise BenchError(
                 f"task {name!r}: every prompt is one that a judge of this run was trained on. "
                 "Leave out that judge, or --keep-trained to see scores on training data."
             )
-        items.extend(sample(fresh, plan.limit, plan.seed))
+        items.extend(sampled)
     for judge in judges:
         for item in items:
             if judge.card.tasks is None or item.task in judge.card.tasks:
@@ -130,12 +130,28 @@ def prepare(plan: Plan, context: Context) -> Prepared:
     return Prepared(tasks, tuple(items), tuple(judges), left_out, tuple(overlaps))
 
 
-def distinct_items(task: Task) -> list[Item]:
+def _fresh(task: Task, trained: frozenset[str], plan: Plan) -> tuple[list[Item], int]:
+    """A sample of the items whose prompt is not in `trained`, and how many others there are."""
+    left_out = 0
+
+    def fresh() -> Iterator[Item]:
+        nonlocal left_out
+        for item in distinct_items(task):
+            if item.prompt_key in trained:
+                left_out += 1
+            else:
+                yield item
+
+    return sample(fresh(), plan.limit, plan.seed), left_out
+
+
+def distinct_items(task: Task) -> Iterator[Item]:
     """All items of a task that the bench shows. Raises BenchError for none, and for an id twice."""
-    items = list(task.items())
-    twins = [i for i, count in Counter(item.id for item in items).items() if count > 1]
-    if twins:
-        raise BenchError(f"task {task.card.name!r}: item id {twins[0]!r} is there twice")
-    if not items:
+    seen: set[str] = set()
+    for item in task.items():
+        if item.id in seen:
+            raise BenchError(f"task {task.card.name!r}: item id {item.id!r} is there twice")
+        seen.add(item.id)
+        yield item
+    if not seen:
         raise BenchError(f"task {task.card.name!r} has no items")
-    return items

@@ -54,7 +54,7 @@ def profile(task: Task, cache: Path, say: Callable[[str], None]) -> tuple[Profil
         kept: Profile = json.loads(path.read_text(encoding="utf-8"))
         return kept, path
     say(f"counting {task.card.name}, once; it is kept in {path}")
-    items = distinct_items(task)
+    items = list(distinct_items(task))
     made = {
         "counts": _counts(items),
         "lengths": _lengths(items),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import weakref
 from collections import Counter
 
 import pytest
@@ -135,3 +136,24 @@ def test_a_plan_survives_its_file() -> None:
             Plan.from_json(text)
     with pytest.raises(BenchError, match="limit is 0"):
         Plan(("a",), ("t",), limit=0)
+
+
+def test_a_sample_holds_no_more_than_it_must(make_item) -> None:
+    """A stream of any length: of each domain, at most `limit` items are alive at a time."""
+    alive = most = 0
+
+    def gone() -> None:
+        nonlocal alive
+        alive -= 1
+
+    def stream():
+        nonlocal alive, most
+        for n in range(600):
+            item = make_item(n, domain=f"d{n % 3}")
+            alive += 1
+            weakref.finalize(item, gone)
+            most = max(most, alive)
+            yield item
+
+    assert len(sample(stream(), 12, 0)) == 12
+    assert 3 * 12 <= most <= 3 * 12 + 2
