@@ -85,9 +85,10 @@ def tau2_reml(y: Floats, x: Floats, v: Floats) -> float:
 
     residual = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
     top = y.size * float(np.max(residual**2))
-    if top <= 0:
+    least = top * 1e-8
+    if least < np.finfo(float).tiny:  # all the same, as far as numbers go
         return 0.0
-    grid = np.concatenate([[0.0], np.geomspace(top * 1e-8, top, 60)])
+    grid = np.concatenate([[0.0], np.geomspace(least, top, 60)])
     best = int(np.argmin([loss(t) for t in grid]))
     if best == 0:
         return 0.0
