@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from bench.spec import Spec
 from bench.types import Item, Label, Message, Response, Split, Task, TaskCard, content_key
-from tasks.hub import HubSource, HubTask
+from tasks.hub import HubTask
+from tasks.hub_files import HubSource
 from tasks.rows import Node
 
 SOURCE = HubSource(

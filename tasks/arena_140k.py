@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from bench.spec import Spec
 from bench.types import Item, Label, Response, Split, Task, TaskCard
 from tasks.conversation import Turn, answer, flaw, prompt
-from tasks.hub import HubSource, HubTask
+from tasks.hub import HubTask
+from tasks.hub_files import HubSource
 from tasks.left_out import told
 from tasks.rows import Node
 from tasks.votes import VOTER, both_bad, preference

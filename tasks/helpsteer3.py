@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 from bench.spec import Spec
 from bench.types import Item, Label, Message, Response, Split, Task, TaskCard
-from tasks.hub import HubSource, HubTask
+from tasks.hub import HubTask
+from tasks.hub_files import HubSource
 from tasks.messages import messages
 from tasks.rows import Node
 

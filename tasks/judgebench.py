@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from bench.spec import Spec
 from bench.types import Item, Label, Message, Response, Split, Task, TaskCard
-from tasks.hub import HubSource, HubTask
+from tasks.hub import HubTask
+from tasks.hub_files import HubSource
 from tasks.ids import UniqueIds
 from tasks.rows import Node
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from bench.spec import Spec
 from bench.types import BenchError, Item, Label, Response, Split, Task, TaskCard, content_key
 from tasks.blind import blind
-from tasks.hub import HubSource, Pin
+from tasks.hub import Pin
+from tasks.hub_files import HubSource
 from tasks.mapped_row import Content, Vote, read_vote
 from tasks.mapping import Column, Columns, Constant, read_columns
 from tasks.mapping_template import template

@@ -13,7 +13,8 @@ from typing import Any
 from bench.spec import Spec
 from bench.types import BenchError, Item, Label, Message, Response, Split, Task, TaskCard
 from tasks.conversation import Turn, answer, flaw, prompt
-from tasks.hub import HubSource, HubTask, bring, read
+from tasks.hub import HubTask, read
+from tasks.hub_files import HubSource, bring
 from tasks.rows import Node
 from tasks.votes import preference
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 from bench.spec import Spec
 from bench.types import Item, Label, Message, Response, Split, Task, TaskCard
-from tasks.hub import HubSource, HubTask
+from tasks.hub import HubTask
+from tasks.hub_files import HubSource
 from tasks.left_out import told
 from tasks.rows import Node
 from tasks.votes import VOTER, both_bad, preference

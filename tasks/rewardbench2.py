@@ -15,7 +15,8 @@ from typing import Any
 from bench.spec import Spec
 from bench.types import Item, Label, Message, Split, Task, TaskCard
 from tasks.blind import Written, blind
-from tasks.hub import HubSource, HubTask
+from tasks.hub import HubTask
+from tasks.hub_files import HubSource
 from tasks.rows import Node
 
 SOURCE = HubSource(

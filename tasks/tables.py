@@ -18,7 +18,8 @@ from typing import Any
 
 from bench.types import BenchError
 from tasks import rows as json_lines
-from tasks.hub import RESOLVED_LATER, HubSource, bring, read
+from tasks.hub import RESOLVED_LATER, read
+from tasks.hub_files import HubSource, bring
 from tasks.rows import Node, check_file, decoded, numbered_lines
 
 _COLUMNS_SHOWN, _NAME_SHOWN, _VALUE_SHOWN = 60, 60, 50

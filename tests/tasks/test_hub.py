@@ -14,7 +14,8 @@ from hub import Fault, Hub, json_lines, parquet
 
 from bench.spec import parse_spec
 from bench.types import BenchError, Item, Split, TaskCard
-from tasks.hub import HubSource, HubTask
+from tasks.hub import HubTask
+from tasks.hub_files import HubSource
 
 REPO = "owner/name"
 ROWS = [{"prompt": f"question {n}", "answers": ["a", "b"]} for n in range(40)]
@@ -59,6 +60,8 @@ def test_rows_of_the_newest_revision_which_the_card_then_names(hub: Hub) -> None
     assert made.card.url == "https://huggingface.co/datasets/owner/name"
     assert values(made, "prompt", "answers") == ROWS
     assert made.card.revision == newest
+    hub.put(REPO, files(ROWS[:2]))
+    assert len(values(made)) == len(ROWS), "a task that was read stays what it was"
 
 
 def test_a_revision_is_pinned_by_the_card_or_by_the_user(hub: Hub) -> None:
@@ -161,7 +164,7 @@ def test_a_hub_that_stays_busy_is_told(
 ) -> None:
     hub.put(REPO, files(ROWS))
     waits: list[float] = []
-    monkeypatch.setattr("tasks.hub.time.sleep", waits.append)
+    monkeypatch.setattr("tasks.hub_files.time.sleep", waits.append)
     hub.faults += [Fault(status=503, headers={"Retry-After": "7"})] * 40
     with pytest.raises(BenchError, match=r"owner/name cannot be had.*503"):
         values(task())
@@ -245,7 +248,8 @@ FULL = """
 import sys
 from bench.types import BenchError, TaskCard
 from bench.spec import parse_spec
-from tasks.hub import HubSource, HubTask
+from tasks.hub import HubTask
+from tasks.hub_files import HubSource
 class Rows(HubTask):
     def items(self, split=None): yield from ()
 made = Rows(TaskCard("m", "m", (), "", "", ""), HubSource("owner/name", "test"), parse_spec("m"))
