@@ -36,7 +36,7 @@ CARD = TaskCard(
     "all incorrect; the writers, always in one order in the original, stand in a fixed "
     "pseudo-random one",
     traps=(
-        "Of 5,610 questions 652 are marked improper, and the five answers of 2,820 are all right "
+        "Of 5,610 questions 652 are marked improper, and the judged answers of 2,820 are all right "
         "or all wrong: 2,138 are left (NQ 1,522 of 3,610, TQ 616 of 2,000), all with 5 responses.",
         "3.0 of 5 answers are correct on average: picking blindly scores 0.598. Always choosing "
         "the longest scores 0.688, the shortest 0.497.",

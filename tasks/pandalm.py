@@ -38,7 +38,8 @@ CARD = TaskCard(
         "The authors left out items on which the annotators differed much: the human ceiling is "
         "higher than annotators would reach on all items.",
         "Annotators are positions (first, second, third vote), not persons.",
-        "Always choosing the longest response scores 0.674.",
+        "Always choosing the longest response scores 0.674 against the majority, 0.668 by the mean "
+        "vote.",
         "54 items have an empty response; 6 responses are the JSON boolean true in the original, "
         "and stand here as the text 'true'.",
         "Verdicts were recorded in one order only: nothing can be said of position bias.",
