@@ -54,7 +54,7 @@ CARD = TaskCard(
         "On safe prompts (225 pairs) the completion that complies is the better one, on their "
         "unsafe contrasts (261) the one that refuses: a judge that always prefers either is right "
         "on one kind only. Look at the subsets.",
-        "Always choosing the longest scores 0.400 by the mean vote: 0.443 on safe prompts, 0.364 on "
+        "Always choosing the longest scores 0.400 by mean vote: 0.443 on safe prompts, 0.364 on "
         "unsafe ones.",
         "Where the annotators differ (81 of 2,250 completions) a final label was settled on; in 5 "
         "cases it is a class that neither gave.",
