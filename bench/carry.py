@@ -12,6 +12,7 @@ from bench.display import Display
 from bench.ledger import Ledger
 from bench.plan import Plan
 from bench.prepare import Prepared, cache_folder, prepare
+from bench.printable import printable_lines
 from bench.runner import Limits, Progress, carry_out
 from bench.types import Context
 
@@ -29,7 +30,7 @@ def carry(
     everything kept."""
 
     def say(line: str) -> None:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(printable_lines(line), markup=False, highlight=False, soft_wrap=True)
 
     try:
         context = Context(cache=cache_folder(), threads=threads, say=say)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import re
 import sys
 import time
@@ -10,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from bench.printable import printable_lines
 from bench.types import BenchError, Task
 
 app = typer.Typer(
@@ -32,11 +35,11 @@ def run(
     seed: Annotated[int, typer.Option(help="Of the sampling and of judges that draw.")] = 0,
     repeats: Annotated[int, typer.Option(help="Showings of each order.")] = 1,
     budget_usd: Annotated[float | None, typer.Option(help="Stop when this much is spent.")] = None,
-    max_errors: Annotated[int, typer.Option(help="Stop a judge after so many errors.")] = 50,
+    max_errors: Annotated[int, typer.Option(min=1, help="Stop a judge after so many errors.")] = 50,
     keep_trained: Annotated[
         bool, typer.Option("--keep-trained", help="Keep items that a judge was trained on.")
     ] = False,
-    threads: Annotated[int | None, typer.Option(help="Threads of local models.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of local models.")] = None,
     revision: Annotated[
         list[str] | None, typer.Option(help="Of a task on the hub, TASK=COMMIT; several times.")
     ] = None,
@@ -214,13 +217,13 @@ def _show_task(task: Task) -> None:
     try:
         found, path = profile(task, cache_folder(), _say)
     except BenchError as error:
-        found, why = None, str(error)
+        found, why = None, printable_lines(str(error))
     card = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(task.card).items()}
     _print_yaml(card)
     if found is None:
         _say(f"its items cannot be counted here: {why}")
-    else:
-        show_profile(found, path, Console(width=max(WIDTH, Console().width)))
+        raise SystemExit(2)
+    show_profile(found, path, Console(width=max(WIDTH, Console().width)))
 
 
 def _list(title: str, descriptions: dict[str, str]) -> None:
@@ -311,8 +314,19 @@ def _read(path: Path) -> str:
 
 def main() -> None:
     """Entry point: errors that the user can mend end in one message and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal without some letter gets its number
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
+        sys.stdout.flush()
     except BenchError as error:
-        _say(f"error: {error}")
+        _say(f"error: {printable_lines(str(error))}")
+        raise SystemExit(2) from None
+    except BrokenPipeError:  # whoever read the output has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say(f"error: {error.strerror or error}: the output could not be written")
         raise SystemExit(2) from None

@@ -304,8 +304,12 @@ class Ledger:
 
     def export_parquet(self, path: Path) -> None:
         """All planned showings with their verdicts and usage, one row each, as a Parquet file;
-        what has no verdict (not run, or tried in vain) is null."""
+        what has no verdict (not run, or tried in vain) is null. Raises BenchError for another
+        ending than .parquet, and where the file cannot be written: then nothing is changed."""
         import pandas as pd
+
+        if path.suffix != ".parquet":
+            raise BenchError(f"{path}: a file that ends in .parquet expected")
 
         query = """SELECT j.name AS judge, json_extract(i.content, '$.task') AS task,
                           json_extract(i.content, '$.id') AS item, t.shown, t.repeat,
@@ -315,7 +319,16 @@ class Ledger:
                    LEFT JOIN verdicts v ON v.key = t.key ORDER BY t.rowid"""
         usage = ", ".join(f"v.{name}" for name in _USAGE)
         frame = pd.read_sql_query(query.format(usage=usage), self._db)
-        frame.to_parquet(path, index=False)
+        # Also where a run has none of them: files of two runs have the same types.
+        kinds = dict.fromkeys(("confidence", *_USAGE, "at"), float)
+        part = path.with_name(f".{path.name}.part")
+        try:
+            frame.astype(kinds).to_parquet(part, index=False)
+            part.replace(path)
+        except OSError as error:
+            raise BenchError(f"{path} cannot be written: {error.strerror or error}") from error
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def _storable(text: str) -> str:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.printable import printable
 from bench.registry import make_task, task_names
 from bench.spec import parse_spec
 from bench.types import BenchError, Item, Judge, Task, normalised
@@ -122,7 +123,7 @@ def described(a: str, ours: Sequence[Item], b: str, found: Overlap) -> str:
         for index, other in list(pairs.items())[:EXAMPLES]:
             start = normalised(ours[index].opening[-1].content)[:70]
             lines.append(f"  {what}: {ours[index].id} and {other}: {start}")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 @dataclass(frozen=True)

@@ -70,18 +70,22 @@ def make_plan(
 
 
 def _pinned(tasks: list[Spec], revisions: Sequence[str]) -> list[Spec]:
-    """The tasks, with the revisions that were asked for as an option."""
-    names = [spec.text for spec in tasks]
+    """The tasks, with the revisions that were asked for as an option. A task is known by what was
+    typed, or by that without its options."""
+    known = {spec.text: spec.text for spec in tasks}
+    short = [f"{spec.name}:{spec.argument}".rstrip(":") for spec in tasks]
+    known |= {s: spec.text for s, spec in zip(short, tasks, strict=True) if short.count(s) == 1}
     commits = {}
     for pin in revisions:
         name, _, commit = pin.rpartition("=")
-        if name not in names or not commit:
+        if name not in known or not commit:
             raise BenchError(
                 f"--revision {pin!r}: TASK=COMMIT expected, with a task of this run: "
-                f"{', '.join(names)}"
+                f"{', '.join(spec.text for spec in tasks)}"
             )
-        commits[name] = f"{',' if ':' in name else ':'}revision={commit}"
-    return [parse_spec(name + commits.get(name, "")) for name in names]
+        text = known[name]
+        commits[text] = f"{',' if ':' in text else ':'}revision={commit}"
+    return [parse_spec(spec.text + commits.get(spec.text, "")) for spec in tasks]
 
 
 def _default_judges(tasks: set[str]) -> list[str]:
@@ -93,7 +97,10 @@ def _default_judges(tasks: set[str]) -> list[str]:
 def _refuse_twins(kind: str, names: Iterable[str]) -> None:
     twins = [name for name, count in Counter(names).items() if count > 1]
     if twins:
-        raise BenchError(f"{kind} {', '.join(map(repr, twins))} is asked for twice; once expected")
+        raise BenchError(
+            f"{kind} {', '.join(map(repr, twins))} is there twice; names stand in tables, so each "
+            "once expected (files: in folders of other names)"
+        )
 
 
 def prepare(plan: Plan, context: Context) -> Prepared:

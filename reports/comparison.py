@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from bench.printable import printable
 from bench.registry import choose
 from bench.spec import parse_specs
 from bench.types import BenchError
@@ -117,7 +118,7 @@ def _rows(rows: Sequence[Mapping[Any, Any]]) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
-            escape(_what(row)),
+            escape(printable(_what(row))),
             escape(str(row["small"])),
             escape(str(row["large"])),
             row["verdict"],

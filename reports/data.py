@@ -37,12 +37,14 @@ def votes_on_pairs(table: ItemTable) -> tuple[Ints, Ints]:
 def data_table(study: Study) -> pd.DataFrame:
     """One row per group.
 
-    `n_duplicates`: items that ask and offer the same as an earlier one. `n_effective_prompts`:
-    equal prompts that would weigh like these. `icc`: correlation of two items of one prompt in how
-    well the judges do on them (mean score over judges). `chance`: expected credit of a response
-    drawn at random. `human_agreement`: of two annotators on pairs that both decided;
-    `leave_one_out`: of one with the majority of the others; `ceiling`: best possible agreement with
-    one. `retest_agreement`: share of second answers of an annotator that are the same as the first.
+    `n_duplicates`: items that ask and offer the same as an earlier one. `n_clusters`: prompts, or
+    whatever coarser ties the items together; other tables call these prompts.
+    `n_effective_prompts`: equal clusters that would weigh like these. `icc`: correlation of two
+    items of one cluster in how well the judges do on them (mean score over judges). `chance`:
+    expected credit of a response drawn at random. `human_agreement`: of two annotators on pairs
+    that both decided; `leave_one_out`: of one with the majority of the others; `ceiling`: best
+    possible agreement with one. `retest_agreement`: share of second answers of an annotator that
+    are the same as the first.
     Over domains these are unweighted means, as the scores are; counts are sums.
     """
     duplicate, difficulty = _duplicates(study.table), _difficulty(study)
@@ -79,7 +81,8 @@ def _row(group: Group, study: Study, duplicate: Bools, difficulty: Floats) -> di
     return {
         **group.key,
         "n_items": len(items),
-        "n_prompts": clusters.n_clusters,
+        "n_prompts": len({table.items[i].prompt_key for i in items.tolist()}),
+        "n_clusters": clusters.n_clusters,
         "n_effective_prompts": clusters.n_effective,
         "n_pairs": int(table.pairs[items].sum()),
         "n_duplicates": int(duplicate[items].sum()),

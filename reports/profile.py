@@ -30,7 +30,7 @@ from bench.runner import Limits, carry_out
 from bench.spec import parse_spec
 from bench.stats import cluster_wilson
 from bench.stats.label_reliability import label_reliability
-from bench.types import Context, Item, Task, content_key
+from bench.types import BenchError, Context, Item, Task, content_key
 from reports.data import data_table
 from reports.readings import retest_tops
 from reports.scores import score_rows
@@ -40,7 +40,9 @@ FORMAT = 1  # of what is kept: raised when it would say something else
 MOST = 20_000
 """Items that judges and annotators are compared on; a larger set is sampled."""
 
+PARTS = ("counts", "lengths", "label_agreement", "compared_items", "people", "null_judges")
 Profile = dict[str, Any]
+"""JSON values at these `PARTS`."""
 
 
 def profile(task: Task, cache: Path, say: Callable[[str], None]) -> tuple[Profile, Path]:
@@ -50,8 +52,7 @@ def profile(task: Task, cache: Path, say: Callable[[str], None]) -> tuple[Profil
     name = re.sub(r"[^\w.=-]+", "-", task.card.name)
     key = content_key(task.card.name, task.card.revision, FORMAT, MOST)
     path = cache / "profiles" / f"{name}-{key[:12]}.json"
-    if path.is_file():
-        kept: Profile = json.loads(path.read_text(encoding="utf-8"))
+    if (kept := _kept(path)) is not None:
         return kept, path
     say(f"counting {task.card.name}, once; it is kept in {path}")
     items = list(distinct_items(task))
@@ -61,13 +62,29 @@ def profile(task: Task, cache: Path, say: Callable[[str], None]) -> tuple[Profil
         "label_agreement": _label_agreement(items),
         **_judged(task, items, cache),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _save_items(items, path.with_suffix(".items.csv"))
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(made, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    part.replace(path)
-    kept = json.loads(path.read_text(encoding="utf-8"))
-    return kept, path
+    text = json.dumps(made, indent=1, sort_keys=True) + "\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _save_items(items, path.with_suffix(".items.csv"))
+        part = path.with_suffix(".part")
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise BenchError(
+            f"the cache folder {path.parent} cannot be written ({error.strerror}). Set "
+            "SMALLCLAIMS_CACHE to a folder that can."
+        ) from error
+    found: Profile = json.loads(text)
+    return found, path
+
+
+def _kept(path: Path) -> Profile | None:
+    """What was counted before; None where there is nothing, or nothing whole."""
+    try:
+        found: Profile = json.loads(path.read_text(encoding="utf-8"))
+        return found if set(PARTS) <= found.keys() else None
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def _counts(items: list[Item]) -> Profile:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from bench.printable import printable
 from reports.profile import Profile
 
 MOST_NAMES = 30  # subsets shown; the file has all
@@ -20,7 +21,9 @@ def show_profile(found: Profile, path: Path, console: Console) -> None:
     """Counts, labels, lengths, null judges by domain. The card itself is printed apart."""
     console.print()
     for name, line in _lines(found).items():
-        console.print(f"{name + ':':12} {line}", markup=False, highlight=False, soft_wrap=True)
+        console.print(
+            f"{name + ':':12} {printable(line)}", markup=False, highlight=False, soft_wrap=True
+        )
     console.print()
     _nulls(found, console)
     console.print(
@@ -84,7 +87,7 @@ def _nulls(found: Profile, console: Console) -> None:
     across = domains if 2 <= len(domains) <= 6 else []
     table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
     table.title = f"judges that cost nothing, on {found['compared_items']:,} items"
-    for head in ("judge", "mean", "strict", *map(escape, across)):
+    for head in ("judge", "mean", "strict", *(escape(printable(domain)) for domain in across)):
         table.add_column(head, justify="left" if head == "judge" else "right")
     overall = [row for row in rows if row["scope"] == "overall"]
     for row in sorted(overall, key=lambda row: -(row["mean"] or 0)):

@@ -10,6 +10,8 @@ from typing import Any
 
 import pandas as pd
 
+from bench.printable import printable
+
 DIGITS = 6  # after the point; the last bits of a float may differ between two machines
 
 
@@ -67,4 +69,4 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     text = f"{value:.4g}" if isinstance(value, float) else str(value)
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+    return printable(text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " "))

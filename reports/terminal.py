@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from bench.printable import printable
 from reports.comparison import show_verdict
 from reports.readings import FAILURES, LOST
 from reports.study import INCOMPLETE
@@ -25,8 +26,8 @@ LEGEND = (
     "over domains; 95 % intervals, cluster-adjusted by prompt. A failed verdict counts as wrong, "
     "but kappa (label-swap-symmetrised) stands on pairs with a verdict only. rank: between which "
     "places, all judges compared at once; those that share a letter do not differ. mde: difference "
-    "from the leader that would have shown in four of five such samples. *: little data, read the "
-    "interval."
+    "from the leader that would have shown in four of five such samples. of ceiling: on items with "
+    "two deciding votes or more. *: little data, read the interval."
 )
 
 
@@ -43,6 +44,7 @@ def show(tables: Mapping[str, pd.DataFrame], console: Console) -> None:
             _scores(overall, console)
         _overlaps(mine["overlap"], console)
         _behaviour(overall, mine["position"], tables["cost"], console)
+        _official(mine["official"], mine["estimates"], list(overall.judge), console)
         _groups(mine["domains"], list(overall.judge), about, console)
         _differences(mine["pairs"], overall, console)
         show_verdict(mine["headline"], console)
@@ -50,7 +52,10 @@ def show(tables: Mapping[str, pd.DataFrame], console: Console) -> None:
 
 
 def _about(task: str, about: pd.Series[Any]) -> Text:
-    text = Text(f"{task}: {about.n_items:,} items, {about.n_prompts:,} prompts", style="bold")
+    counts = f"{task}: {about.n_items:,} items, {about.n_prompts:,} prompts"
+    if about.n_clusters != about.n_prompts:
+        counts += f" in {about.n_clusters:,} clusters"
+    text = Text(counts, style="bold")
     plain = f"; chance {_number(about.chance)}"
     if about.n_unlabelled:
         plain += f"; {about.n_unlabelled:,} items have no label, and no score"
@@ -138,6 +143,36 @@ def _behaviour(
     )
 
 
+def _official(
+    official: pd.DataFrame, estimates: pd.DataFrame, judges: list[str], console: Console
+) -> None:
+    """The score that the benchmark's authors define: overall, or where there is none its parts."""
+    first = official[official.reading != "strict"]
+    whole = first[first.scope == "overall"]
+    shown = whole if len(whole) else first[first.scope.isin(["section", "subset", "turn"])]
+    heads = list(dict.fromkeys(zip(shown.group, shown.reading, strict=True)))
+    if not 1 <= len(heads) <= DOMAINS_ACROSS:
+        return
+    names = [escape(f"{printable(group)}\n({reading})") for group, reading in heads]
+    table = _table("judge", *names, title="by its authors' rules")
+    cell = {(r["judge"], r["group"], r["reading"]): r for r in shown.to_dict("records")}
+    for judge in judges:
+        keys = [(judge, *head) for head in heads]
+        table.add_row(
+            escape(judge), *(_interval(cell[k], "score") if k in cell else "" for k in keys)
+        )
+    console.print()
+    console.print(table)
+    undefined = estimates[
+        estimates.metric.str.startswith("score_")
+        & estimates.estimate.isna()
+        & estimates.group.isin(shown.group)
+    ]
+    for note in dict.fromkeys(undefined.note):
+        console.print(f"–: {note}", style="dim", markup=False, highlight=False)
+    console.print("parts, and the strict reading: tables/official", style="dim")
+
+
 def _groups(domains: pd.DataFrame, judges: list[str], data: pd.DataFrame, console: Console) -> None:
     """Mean credit by domain, or by subset where there is one domain."""
     for scope in ("domain", "subset"):
@@ -146,7 +181,7 @@ def _groups(domains: pd.DataFrame, judges: list[str], data: pd.DataFrame, consol
         if not 2 <= len(names) <= DOMAINS_ACROSS:
             continue
         sizes = data[data.scope == scope].set_index("group").n_items
-        heads = [escape(f"{name}\n({sizes[name]:,})") for name in names]
+        heads = [escape(f"{printable(name)}\n({sizes[name]:,})") for name in names]
         table = _table("judge", *heads, title=f"mean by {scope} (items)")
         cell = {(row["judge"], row["group"]): row for row in part.to_dict("records")}
         for judge in judges:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 from bench.spec import Spec
 from bench.types import BenchError, Task, TaskCard
 from tasks.hub_files import HubSource, bring, hub_url, matching, one_line
-from tasks.rows import Node
+from tasks.rows import Node, numbered_lines
 
 RESOLVED_LATER = "the newest, resolved when it is read"
 
@@ -72,38 +74,56 @@ class HubTask(Task):
 
 
 def read(place: Path, source: HubSource, columns: tuple[str, ...] = ()) -> Iterator[Node]:
-    """The rows below a folder, or of one file, each read when it is asked for."""
-    from datasets.exceptions import DatasetNotFoundError, DatasetsError
-    from pyarrow import ArrowException
-
-    where = f"{source.repo} ({place.name[:12]})"
+    """The rows below a folder, or of one file, each read when it is asked for. Raises BenchError
+    where there is none, or where they cannot be read."""
+    where = f"{source.repo} ({_short(place)})"
+    number = 0
     try:
-        rows = enumerate(_stream(place, source), start=1)
-        while (row := next(rows, None)) is not None:
-            number, values = row
+        for number, values in enumerate(_stream(place, source), start=1):
             _check_columns(values, columns, where, source)
             yield Node(values, f"{where}, {source.split} row {number}")
-    except DatasetNotFoundError as error:
-        raise BenchError(f"{place}: no data files of {source.repo} there ({error})") from error
-    # TypeError: the values of one column are of several types.
-    except (TypeError, ValueError, OSError, ArrowException, DatasetsError) as error:
+    except BenchError:
+        raise
+    except Exception as error:  # of a broken file, the library lets through what its parts raise
         config = f"configuration {source.config!r}, " if source.config else ""
         raise BenchError(
             f"{where} cannot be read: {config}split {source.split!r} in {place} expected; "
             f"{one_line(error)}"
         ) from error
+    if not number:
+        raise BenchError(f"{where} has no row; at least one expected in {place}")
 
 
-def _stream(place: Path, source: HubSource) -> Any:
+def _short(place: Path) -> str:
+    """A commit as people write it, or the name of a local copy."""
+    return place.name[:12] if re.fullmatch("[0-9a-f]{40}", place.name) else place.name
+
+
+def _stream(place: Path, source: HubSource) -> Iterator[dict[str, Any]]:
     import datasets
 
-    if source.builder is None and place.is_dir():
-        return datasets.load_dataset(str(place), source.config, split=source.split, streaming=True)
     paths = [place] if place.is_file() else matching(place, source.files)
-    kinds = {".parquet": "parquet", ".csv": "csv", ".json": "json", ".jsonl": "json", ".gz": "json"}
-    builder = source.builder or kinds.get(place.suffix, "json")
-    files = [str(path) for path in paths]
-    return datasets.load_dataset(builder, data_files=files, split="train", streaming=True)
+    for path in paths:
+        _check_json(path)
+    if source.builder is None and place.is_dir():
+        rows = datasets.load_dataset(str(place), source.config, split=source.split, streaming=True)
+    else:
+        kinds = {".parquet": "parquet", ".csv": "csv"}
+        builder = source.builder or kinds.get(place.suffix, "json")
+        files = [glob.escape(str(path)) for path in paths]  # a name is no pattern
+        rows = datasets.load_dataset(builder, data_files=files, split="train", streaming=True)
+    yield from rows
+
+
+def _check_json(path: Path) -> None:
+    """The reader of JSON crashes the whole process on a file that begins with something else than
+    an object or a list of them."""
+    if ".json" not in path.suffixes[-2:] and ".jsonl" not in path.suffixes[-2:]:
+        return
+    first = next((line.strip() for _, line in numbered_lines(path) if line.strip()), b"")
+    if first[:1] not in (b"{", b"["):
+        found = repr(first[:20].decode("utf-8", "replace")) if first else "nothing"
+        raise BenchError(f"{path} begins with {found}; JSON objects expected")
 
 
 def _check_columns(
@@ -113,8 +133,8 @@ def _check_columns(
     if missing:
         raise BenchError(
             f"{where}: no column {', '.join(missing)}. Columns: {', '.join(values)}. The first "
-            f"row: {_shown(values)}. {source.repo} has another schema at this revision than this "
-            "adapter was written for; name an older one with the option revision=COMMIT."
+            f"row: {_shown(values)}. That is another schema than this adapter was written for: "
+            f"another revision of {source.repo} (option revision=COMMIT), or another file."
         )
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import logging
 import os
 import random
 import re
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +68,10 @@ def _downloaded(source: HubSource) -> tuple[Path, str]:
     from huggingface_hub.errors import HfHubHTTPError
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
-    disable_progress_bars()
+    if not sys.stderr.isatty():
+        disable_progress_bars()
+    # It warns of a README without metadata, which is none of the user's business.
+    logging.getLogger("huggingface_hub.repocard").setLevel(logging.ERROR)
     for attempt in range(1, ATTEMPTS + 1):
         try:
             folder = Path(
@@ -160,10 +165,15 @@ def _explained(source: HubSource, error: Exception) -> BenchError:
             f"{repo} does not fit on the disk ({space.strerror}); nothing half is kept. Make room, "
             "or set HF_HOME to a folder on a larger one."
         )
+    home = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
     return BenchError(
-        f"{repo} cannot be had from {url} ({one_line(error)}): connect this machine to the "
-        f"network, or {mirror}."
+        f"{repo} cannot be had from {_without_password(home)} ({one_line(error)}): connect this "
+        f"machine to the network, or {mirror}."
     )
+
+
+def _without_password(url: str) -> str:
+    return re.sub("//[^/@]*@", "//", url)
 
 
 def _out_of_space(error: BaseException | None) -> OSError | None:

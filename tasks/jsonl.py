@@ -71,13 +71,23 @@ class JsonlTask(Task):
         """
         hashes = array("q")
         for row in rows(self.path):
-            item = ordinary(row.value, self.card.name) or parse_item(row, self.card.name)
+            item = ordinary(row.value, self.card.name) or self._parsed(row, not hashes)
             hashes.append(hash(item.id))
             if split is None or item.split == split:
                 yield item
         if not hashes:
             raise BenchError(f"{self.path} has no row; at least one item expected")
         _check_ids(self.path, hashes)
+
+    def _parsed(self, row: Node, first: bool) -> Item:
+        try:
+            return parse_item(row, self.card.name)
+        except BenchError as error:
+            if not first:
+                raise
+            raise BenchError(
+                f"{error} Rows of another shape take a mapping: jsonl:{self.path},columns=FILE."
+            ) from error
 
 
 def _check_ids(path: Path, hashes: array[int]) -> None:

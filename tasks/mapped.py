@@ -2,7 +2,8 @@
 ``columns=MAPPING.yaml``, which says which columns are what (`tasks.mapping`).
 
 A row is what one annotator said. Rows of one id, or without ids of one content, are one item; what
-an annotator said of it a second time is a retest.
+an annotator said of it a second time is a retest. Where no annotator is named, every row is by
+somebody else.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from tasks.mapped_row import Content, Vote, read_vote
 from tasks.mapping import Column, Columns, Constant, read_columns
 from tasks.mapping_template import template
 from tasks.tables import CsvTable, HubTable, JsonTable, Table, shown_columns, shown_name, shown_row
+
+DATA_FILES = tuple(f"*.{kind}" for kind in ("parquet", "json", "jsonl", "csv", "tsv", "gz", "zst"))
+"""What is brought of a set whose files are not known: no models, pictures or archives."""
 
 
 @dataclass(frozen=True)
@@ -94,10 +98,11 @@ class Draft:
                 f"{vote.place}: id {self.id!r} with other {', '.join(parts)} than in {self.place}; "
                 "rows of one id are what several annotators said of one item"
             )
-        if vote.label.annotator in self.labels:
-            self.retests.append(vote.label)
+        label = Label(vote.annotator or f"vote{len(self.labels) + 1}", vote.utilities)
+        if label.annotator in self.labels:
+            self.retests.append(label)
         else:
-            self.labels[vote.label.annotator] = vote.label
+            self.labels[label.annotator] = label
 
     def item(self, task: str, *, blinded: bool) -> Item:
         """The item. `blinded`: its responses in a fixed pseudo-random order."""
@@ -138,9 +143,11 @@ def jsonl(spec: Spec) -> Task:
 def hub(spec: Spec) -> Task:
     """Any set on the hub: hub:OWNER/NAME,columns=MAPPING.yaml,split=,config=,revision="""
     options = spec.settings(HubOptions)
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", spec.argument):
+    if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", spec.argument):
         raise BenchError(f"{spec.text!r}: hub:OWNER/NAME,columns=MAPPING.yaml expected")
-    source = HubSource(spec.argument, options.split, options.config, revision=options.revision)
+    source = HubSource(
+        spec.argument, options.split, options.config, DATA_FILES, revision=options.revision
+    )
     # Under the name that asks for it, so that several parts of a set can be in one run.
     parts = [f"config={options.config}"] if options.config else []
     parts += [f"split={options.split}"] if "split" in spec.options else []
@@ -214,8 +221,8 @@ def _told(card: TaskCard, columns: Columns) -> TaskCard:
         pairs += "; responses in a fixed pseudo-random order, since the label is always the same"
     elif columns.label is not None:
         labels = f"column {columns.label.name!r}"
-    if isinstance(columns.annotator, Constant):
-        pairs += "; labels are told apart by no annotator: a second one of an item is a retest"
+    if columns.annotator is None:
+        labels += "; nobody is named, so each row of an item is another annotator's"
     card = replace(card, labels=labels, pairs=pairs)
     if isinstance(columns.cluster, Column):
         card = replace(card, clusters=f"column {columns.cluster.name!r}, and the prompt")

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.types import BenchError, Label, Message
+from bench.types import BenchError, Message
 from tasks.mapping import TIE, Cell, Cells, Column, Columns, Constant
 from tasks.messages import messages
 from tasks.rows import Node
@@ -32,11 +32,12 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """A row. `id`: of the item, None without such a column. `place`: of the row."""
+    """A row. `id` of the item, `annotator`: None without such a column. `place`: of the row."""
 
     id: str | None
     content: Content
-    label: Label
+    annotator: str | None
+    utilities: tuple[float, ...]
     place: str
 
 
@@ -63,9 +64,11 @@ def read_vote(row: Node, columns: Columns) -> Vote:
         if len(scores) != len(texts):
             raise BenchError(f"{row.place}: {len(scores)} scores of {len(texts)} responses")
         utilities = tuple(_number(node) for node in scores)
-    annotator = _name(_value(row, columns.annotator, "annotator"))
-    name = _name(_value(row, columns.id, "id")) if columns.id else None
-    return Vote(name, content, Label(annotator, utilities), row.place)
+    name, annotator = (
+        _name(_value(row, cell, key)) if cell else None
+        for key, cell in (("id", columns.id), ("annotator", columns.annotator))
+    )
+    return Vote(name, content, annotator, utilities, row.place)
 
 
 def _value(row: Node, cell: Cell, key: str) -> Node:

@@ -65,7 +65,7 @@ class Columns:
     label: Cell | None = None
     values: Mapping[str, int | None] | None = None
     scores: Cells | None = None
-    annotator: Cell = Constant("annotator")
+    annotator: Cell | None = None
     domain: Cell = Constant("own")
     id: Cell | None = None
     subset: Cell | None = None

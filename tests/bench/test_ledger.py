@@ -136,6 +136,19 @@ def test_parquet_export_holds_every_showing(ledger: Ledger, make_item, tmp_path:
     assert len(frame) == 6
     assert frame.loc[0, "utilities"] == "[0.5, 0.25]"
     assert frame.raw.notna().sum() == 1
+    assert frame.cost_usd.dtype == float
+
+
+def test_an_export_spares_what_is_there(ledger: Ledger, tmp_path: Path) -> None:
+    before = ledger.path.read_bytes()
+    with pytest.raises(BenchError, match=r"a file that ends in \.parquet expected"):
+        ledger.export_parquet(ledger.path)
+    assert ledger.path.read_bytes() == before
+    for place in (tmp_path / "no/such/a.parquet", tmp_path / "folder.parquet"):
+        (tmp_path / "folder.parquet/in").mkdir(parents=True, exist_ok=True)
+        with pytest.raises(BenchError, match="cannot be written"):
+            ledger.export_parquet(place)
+    assert not list(tmp_path.glob(".*.part"))
 
 
 def test_a_reader_sees_one_moment(ledger: Ledger, make_item) -> None:

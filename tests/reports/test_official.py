@@ -455,3 +455,23 @@ def test_the_tasks_that_have_a_score_of_their_own() -> None:
         "rewardbench2_pairs",
         "rmbench",
     }
+
+
+def test_the_terminal_shows_the_official_score_and_why_there_is_none(capsys) -> None:
+    from rich.console import Console
+
+    from reports.terminal import _official
+
+    columns = {"task": "rewardbench2", "scope": "overall", "reading": "official"}
+    rows = [
+        {**columns, "judge": "rater", "group": "macro", "score": 0.5, "score_status": "ok"},
+        {**columns, "judge": "picker", "group": "macro", "score": float("nan")},
+        {**columns, "judge": "rater", "group": "macro", "reading": "strict", "score": 0.25},
+    ]
+    frame = pd.DataFrame(rows).assign(score_lo=0.4, score_hi=0.6)
+    why = [{"metric": "score_official", "group": "macro", "estimate": float("nan"), "note": "why"}]
+    _official(frame, pd.DataFrame(why), ["rater", "picker"], Console(width=100))
+    shown = capsys.readouterr().out
+    assert ".500 [.400, .600]" in shown
+    assert ".250" not in shown
+    assert "–: why" in shown

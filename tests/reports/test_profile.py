@@ -94,6 +94,26 @@ def test_it_is_counted_once_for_a_revision(cache: Path, tmp_path: Path) -> None:
     assert "once; it is kept in" in tasks(f"jsonl:{path}").stderr
 
 
+@pytest.mark.parametrize("broken", ["", "{", "[]", '{"counts": {}}'])
+def test_a_broken_profile_is_counted_again(cache: Path, tmp_path: Path, broken: str) -> None:
+    path = own(tmp_path / "own.jsonl")
+    first = tasks(f"jsonl:{path}")
+    (kept,) = (cache / "profiles").glob("*.json")
+    kept.write_text(broken)
+    again = tasks(f"jsonl:{path}")
+    assert "once; it is kept in" in again.stderr
+    assert again.stdout == first.stdout
+
+
+def test_a_cache_that_cannot_be_written_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SMALLCLAIMS_CACHE", "/proc/nowhere")
+    ran = tasks(f"jsonl:{own(tmp_path / 'own.jsonl')}")
+    assert ran.exit_code == 2
+    assert "Set SMALLCLAIMS_CACHE to a folder that can" in ran.stderr
+
+
 def test_a_set_that_cannot_be_had_still_shows_its_card(
     cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -101,7 +121,7 @@ def test_a_set_that_cannot_be_had_still_shows_its_card(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.delenv("SMALLCLAIMS_MIRROR", raising=False)
     ran = tasks("rmbench")
-    assert ran.exit_code == 0
+    assert ran.exit_code == 2
     assert "licence:" in ran.stdout
     assert "its items cannot be counted here: THU-KEG/RM-Bench cannot be had" in ran.stderr
     assert not cache.exists()

@@ -3,6 +3,7 @@ and that nothing half is kept."""
 
 from __future__ import annotations
 
+import gzip
 import os
 import subprocess
 import sys
@@ -98,8 +99,35 @@ def test_only_the_named_files_are_brought(hub: Hub) -> None:
 def test_files_are_read_as_they_are_where_a_builder_is_named(hub: Hub) -> None:
     hub.put(REPO, {"one.jsonl": json_lines(ROWS), "two.jsonl": b"not json at all"})
     assert values(task(files=("one.jsonl",), builder="json")) == ROWS
-    with pytest.raises(BenchError, match="cannot be read"):
+    with pytest.raises(BenchError, match="begins with 'not json at all'; JSON objects expected"):
         values(task(files=("two.jsonl",), builder="json"))
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "said"),
+    [
+        ("x.jsonl", b"", "begins with nothing; JSON objects expected"),
+        ("x.jsonl", b"null\n", "begins with 'null'; JSON objects expected"),
+        ("x.jsonl.gz", gzip.compress(json_lines(ROWS))[:-20], r"\(x.jsonl.gz\) cannot be read"),
+        ("x.jsonl", b'{"prompt": 1}\n5\n', r"\(x.jsonl\) cannot be read"),
+        ("x.jsonl", b"[]", r"\(x.jsonl\)"),
+        ("x.parquet", b"PAR1 and no more", r"\(x.parquet\) cannot be read"),
+        ("x.parquet", b"", r"\(x.parquet\) cannot be read"),
+        ("x.parquet", parquet([{"prompt": "x"}])[:-9], r"\(x.parquet\) cannot be read"),
+    ],
+)
+def test_a_broken_local_copy_is_told(tmp_path: Path, name: str, body: bytes, said: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(body)
+    with pytest.raises(BenchError, match=said):
+        values(task(f"made:{path}"), "prompt")
+
+
+def test_the_name_of_a_local_copy_is_no_pattern(tmp_path: Path) -> None:
+    for name, rows in (("a[1].jsonl", ROWS[:3]), ("a1.jsonl", ROWS), ("a*.jsonl", ROWS[:4])):
+        (tmp_path / name).write_bytes(json_lines(rows))
+    assert len(values(task(f"made:{tmp_path / 'a[1].jsonl'}"))) == 3
+    assert len(values(task(f"made:{tmp_path / 'a*.jsonl'}"))) == 4
 
 
 def test_a_local_copy_needs_no_hub(tmp_path: Path) -> None:

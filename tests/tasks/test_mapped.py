@@ -125,9 +125,19 @@ def test_optional_columns(tmp_path: Path) -> None:
     assert first.reference is None and second.reference == "k"  # r is missing in the first row
 
 
+def test_votes_that_name_nobody_are_all_counted(tmp_path: Path) -> None:
+    rows = "question,left,right,winner\nq,x,y,right\nq,x,y,right\nq,x,y,left\n"
+    made = csv_task(tmp_path, rows)
+    (item,) = made.items()
+    said = [(label.annotator, label.utilities) for label in item.labels]
+    assert said == [("vote1", (0, 1)), ("vote2", (0, 1)), ("vote3", (1, 0))]
+    assert item.retests == ()
+    assert "each row of an item is another annotator's" in made.card.labels
+
+
 def test_without_optional_columns(tmp_path: Path) -> None:
     item = one(csv_task(tmp_path, "question,left,right,winner\nq,x,y,right\n"))
-    assert (item.domain, item.labels[0].annotator, item.subset) == ("own", "annotator", None)
+    assert (item.domain, item.labels[0].annotator, item.subset) == ("own", "vote1", None)
     assert item.meta == {} and item.cluster is None and item.reference is None
 
 
