@@ -42,14 +42,14 @@ def _lines(found: Profile) -> dict[str, str]:
     lines = {
         "items": f"{counts['items']:,}; "
         + ", ".join(f"{name} {counts[name]:,}" for name in names)
-        + f"; responses an item: {_counts(counts['responses'])}",
+        + f"; responses: {_each(counts['responses'])}",
         "splits": _counts(counts["splits"]),
         "domains": _counts(counts["domains"]),
         "subsets": _counts(counts["subsets"]),
         "families": _counts(counts["families"]),
         "labels": f"{counts['votes']:,} by {counts['annotators']:,} annotator"
-        + ("; on an item: " if counts["annotators"] == 1 else "s; on an item: ")
-        + _counts(counts["votes_per_item"])
+        + ("; an item has " if counts["annotators"] == 1 else "s; an item has ")
+        + _each(counts["votes_per_item"])
         + _share("; ties", people["tied_votes"])
         + f"; items undecided {people['n_undecided_items']:,}, without a label "
         f"{people['n_unlabelled']:,}",
@@ -110,6 +110,14 @@ def _counts(counts: Mapping[str, int]) -> str:
     shown = [f"{name} {count:,}" for name, count in list(counts.items())[:MOST_NAMES]]
     more = len(counts) - len(shown)
     return ", ".join(shown) + (f", and {more:,} more" if more else "")
+
+
+def _each(counts: Mapping[str, int]) -> str:
+    """How many items have how many: "2 (419 items)", or "2 (26), 3 (72)"."""
+    if len(counts) == 1:
+        ((number, items),) = counts.items()
+        return f"{number} ({items:,} items)"
+    return ", ".join(f"{number} ({items:,})" for number, items in counts.items())
 
 
 def _share(name: str, value: float | None) -> str:
