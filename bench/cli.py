@@ -163,7 +163,8 @@ def export_lm_eval(
 
     made = export(task, out, limit, prompt)
     print(
-        f"{made.folder} written: {sum(made.domains.values())} items in {len(made.domains)} domains"
+        f"{made.folder} written: {sum(made.domains.values())} items, a task for each of "
+        f"{', '.join(made.domains)}"
         f"; left out: {made.undecided} undecided, {made.unlabelled} without label.\n"
         "To run it (MODEL: a hub id, or a model folder; offline with HF_HUB_OFFLINE=1):\n\n"
         f"{made.command}"

@@ -137,7 +137,8 @@ def test_export(items_file: Path, tmp_path: Path) -> None:
     args = ["export", "lm-eval", task, "--out", str(folder), "--limit", "6"]
     ran = smallclaims(*args)
     assert ran.returncode == 0, ran.stderr
-    assert "6 items in 2 domains; left out: 0 undecided, 0 without label" in ran.stdout
+    assert "6 items, a task for each of smallclaims_jsonl_" in ran.stdout
+    assert "; left out: 0 undecided, 0 without label" in ran.stdout
     command = ran.stdout.splitlines()[-1]
     assert command.startswith("lm_eval run --model hf --model_args pretrained=MODEL,")
     assert f"--include_path '{folder}' --tasks smallclaims_jsonl_" in command
