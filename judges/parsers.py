@@ -1,4 +1,4 @@
-"""Text -> which response the judge named. Pure functions; all text is hostile.
+"""Text -> which response the judge named, or how it rated one. Pure functions; all text is hostile.
 
 Only the completion is read, and only its end: a verdict in the middle of an explanation is not
 one. What is unclear stays unclear: nothing here guesses, and no text raises.
@@ -7,6 +7,7 @@ one. What is unclear stays unclear: nothing here guesses, and no text raises.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -31,6 +32,14 @@ _ASCII = re.I | re.A  # without re.A, re.I takes signs outside A to Z for letter
 _BARE = re.compile(_ANSWER, _ASCII)
 _NAMED = re.compile(rf"(?:.*[^A-Z])?{_LABEL}{_ANSWER}", _ASCII)
 _BRACKETED = re.compile(r".*\[\[\s*(?:([A-Z])|tie)\s*\]\]\W*", _ASCII)
+_NUMBER = r"(-?\d{1,4}(?:\.\d{1,4})?)(?:\s*(?:/|out\s+of)\s*(\d{1,4}))?\s*(?:points?)?\s*[.!]?\s*"
+_RATING_LABEL = r"(?:rating|score|grade)\s*(?:is\s*)?[:：=]"
+_BARE_RATING = re.compile(rf"\s*{_NUMBER}", _ASCII)
+_NAMED_RATING = re.compile(rf"(?:.*[^A-Z])?{_RATING_LABEL}\s*{_NUMBER}", _ASCII)
+_BRACKETED_RATING = re.compile(
+    r".*\[\[\s*(-?\d{1,4}(?:\.\d{1,4})?)(?:\s*/\s*(\d{1,4}))?\s*\]\]\W*", _ASCII
+)
+_NAMING_RATING = re.compile(rf"{_RATING_LABEL}|\[\[", _ASCII)
 _NAMING = re.compile(rf"{_LABEL}[\s*_]*(?:\[\[)?|\[\[", _ASCII)
 _REFUSAL = re.compile(
     r"(?:i['’]?m (?:very )?sorry|i am sorry|sorry,|i can(?:no|['’])t|i['’]?m (?:not able|unable)"
@@ -49,8 +58,21 @@ class Reading:
     note: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """What a completion says of one response. `rating`: None unless `status` is OK. `note`: why
+    there is none."""
+
+    status: Status
+    rating: float | None = None
+    note: str = ""
+
+
 Parser = Callable[[str, int, bool, str], Reading]
 """completion, number of responses shown, whether a tie is a verdict, prompt as shown -> reading"""
+
+Rater = Callable[[str, tuple[int, int], str], Rated]
+"""completion, lowest and highest rating, prompt as shown -> rating"""
 
 
 def choice(completion: str, n: int, tie: bool, prompt: str) -> Reading:
@@ -60,24 +82,62 @@ def choice(completion: str, n: int, tie: bool, prompt: str) -> Reading:
     is ``X`` or ``Response X``; brackets, bold marks, quotes and a full stop do not matter, case
     neither. An end that is quoted from `prompt` is no verdict. Time is linear in the length.
     """
-    spoken = _after_thinking(completion)
-    if spoken is None:
-        return Reading(Status.TRUNCATED, note="the reply ends inside its thinking block")
-    text = _MARKS.sub("", spoken.strip()[-TAIL:])
-    if not text:
-        return Reading(Status.UNPARSED, note="the reply is empty")
-    # Also before thinking is cut off: a quoted response may hold the end of a thinking block.
-    if _quoted(text, prompt) or _quoted(completion.strip()[-TAIL:], prompt):
-        return Reading(Status.UNPARSED, note="the reply ends in a quotation of the prompt")
+    text, status, note = _end(completion, prompt)
+    if status is not Status.OK:
+        return Reading(status, note=note)
     answers = _answers(text)
     if len(answers) == 1:
         return _winner(answers.pop(), n, tie)
-    if not answers and len(text) < TAIL // 4 and _REFUSAL.match(text):
-        return Reading(Status.REFUSED, note="the judge declined")
-    return Reading(Status.UNPARSED, note="two verdicts" if answers else "no verdict at the end")
+    status, note = _without(text, "verdict", bool(answers))
+    return Reading(status, note=note)
+
+
+def rating(completion: str, scale: tuple[int, int], prompt: str) -> Rated:
+    """One number on `scale` (lowest, highest).
+
+    Read as a rating: a last line that ends in ``Rating: 7``, ``Score: 7.5``, ``8/10``, ``8 out of
+    10`` after such a word, or ``[[7]]``, or a whole reply that is the number; marks do not matter,
+    nor whose digits they are. A number off the scale, or out of another highest one, is no rating.
+    """
+    text, status, note = _end(completion, prompt)
+    if status is not Status.OK:
+        return Rated(status, note=note)
+    found = _ratings(_western(text))
+    if len(found) != 1:
+        status, note = _without(text, "rating", bool(found))
+        return Rated(status, note=note)
+    value, of = found.pop()
+    low, high = scale
+    if not low <= value <= high or (of is not None and of != high):
+        out_of = "" if of is None else f" out of {of:g}"
+        return Rated(Status.UNPARSED, note=f"{value:g}{out_of}, on a scale from {low} to {high}")
+    return Rated(Status.OK, value)
 
 
 PARSERS: Mapping[str, Parser] = {"choice": choice}
+RATERS: Mapping[str, Rater] = {"rating": rating}
+
+
+def _end(completion: str, prompt: str) -> tuple[str, Status, str]:
+    """The end of what is said after any thinking, or the status and the reason why there is none
+    to be read."""
+    spoken = _after_thinking(completion)
+    if spoken is None:
+        return "", Status.TRUNCATED, "the reply ends inside its thinking block"
+    text = _MARKS.sub("", spoken.strip()[-TAIL:])
+    if not text:
+        return "", Status.UNPARSED, "the reply is empty"
+    # Also before thinking is cut off: a quoted response may hold the end of a thinking block.
+    if _quoted(text, prompt) or _quoted(completion.strip()[-TAIL:], prompt):
+        return "", Status.UNPARSED, "the reply ends in a quotation of the prompt"
+    return text, Status.OK, ""
+
+
+def _without(text: str, what: str, several: bool) -> tuple[Status, str]:
+    """Status and reason of a text whose end holds no answer, or `several`."""
+    if not several and len(text) < TAIL // 4 and _REFUSAL.match(text):
+        return Status.REFUSED, "the judge declined"
+    return Status.UNPARSED, f"two {what}s" if several else f"no {what} at the end"
 
 
 def _after_thinking(text: str) -> str | None:
@@ -108,6 +168,33 @@ def _answers(text: str) -> set[str]:
             break
         found |= {_named(match)} if namings == 1 else {_named(match), "another"}
     return found
+
+
+def _ratings(text: str) -> set[tuple[float, float | None]]:
+    """The ratings in the last line, each with the number that it is out of, if it says so."""
+    *_, line = (line for line in text.splitlines() if line.strip())
+    if (
+        line == text.strip()
+        and len(text) <= BARE
+        and (match := _BARE_RATING.fullmatch(_plain(line)))
+    ):
+        return {_rated(match)}
+    match = _BRACKETED_RATING.fullmatch(line) or _NAMED_RATING.fullmatch(_plain(line))
+    if match is None:
+        return set()
+    found = {_rated(match)}
+    if len(_NAMING_RATING.findall(line)) > 1:
+        found.add((-1.0, -1.0))  # another one in the same line
+    return found
+
+
+def _rated(match: re.Match[str]) -> tuple[float, float | None]:
+    return float(match[1]), None if match[2] is None else float(match[2])
+
+
+def _western(text: str) -> str:
+    """The digits of all scripts as 0 to 9."""
+    return "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
 
 
 def _plain(line: str) -> str:

@@ -7,7 +7,7 @@ the renderer. What it says to the judge is another matter, and the judge's own.
 from __future__ import annotations
 
 import string
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -18,11 +18,11 @@ from jinja2 import StrictUndefined, Template, TemplateError, meta
 from jinja2.sandbox import SandboxedEnvironment
 
 from bench.types import BenchError, Message, Protocol, Trial, content_key
-from judges.parsers import PARSERS
+from judges.parsers import PARSERS, RATERS
 
 LETTERS = string.ascii_uppercase
 VARIABLES = frozenset({"prompt", "responses", "letters", "reference"})
-Outcome = Literal["letter", "tie"]
+Outcome = Literal["letter", "tie", "rating"]
 
 _ENVIRONMENT = SandboxedEnvironment(
     undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False, trim_blocks=True
@@ -33,11 +33,12 @@ _ENVIRONMENT = SandboxedEnvironment(
 class Prompt:
     """How a judge is asked, and how its answer is read.
 
-    `name`: as in cards. `protocols`: pairwise, listwise. `follows`: the published protocol it
-    imitates, or "own". `licence`: of the wording. `parser`: a name in judges.parsers.PARSERS.
-    `returns`: what the answer may be: letter, tie. `template`: Jinja2 over `prompt` (messages with
-    `role` and `content`), `responses` (texts in the order shown), `letters` (A, B, ...) and,
-    where it is used, `reference` (text, or none).
+    `name`: as in cards. `protocols`: pairwise, listwise; or pointwise alone. `follows`: the
+    published protocol it imitates, or "own". `licence`: of the wording. `parser`: a name in
+    judges.parsers.PARSERS, or in RATERS where it is pointwise. `returns`: what the answer may be:
+    letter, tie; or rating alone. `template`: Jinja2 over `prompt` (messages with `role` and
+    `content`), `responses` (texts in the order shown), `letters` (A, B, ...) and, where it is used,
+    `reference` (text, or none). `scale`: lowest and highest rating.
     """
 
     name: str
@@ -47,12 +48,26 @@ class Prompt:
     parser: str
     returns: tuple[Outcome, ...]
     template: str
+    scale: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         where = f"prompt {self.name!r}"
-        _among(where, "protocols", self.protocols, ("pairwise", "listwise"))
+        _among(where, "protocols", self.protocols, get_args(Protocol))
         _among(where, "returns", self.returns, get_args(Outcome))
-        _among(where, "parser", (self.parser,), tuple(PARSERS))
+        _among(where, "parser", (self.parser,), (*PARSERS, *RATERS))
+        rates = (
+            self.protocols == ("pointwise",),
+            self.returns == ("rating",),
+            self.parser in RATERS,
+            self.scale is not None,
+        )
+        if (any(rates) or "pointwise" in self.protocols) and not all(rates):
+            raise BenchError(
+                f"{where}: protocols [pointwise], returns [rating], a parser of ratings "
+                f"({', '.join(RATERS)}) and a scale go together, and with nothing else"
+            )
+        if self.scale is not None and not self.scale[0] < self.scale[1]:
+            raise BenchError(f"{where}: scale is {list(self.scale)}; lowest, highest expected")
         try:
             unknown = self._variables() - VARIABLES
         except TemplateError as error:
@@ -78,7 +93,8 @@ class Prompt:
     @property
     def key(self) -> str:
         """Content key of what changes verdicts: not the name, not the licence."""
-        return content_key(self.template, self.parser, self.returns)
+        scale = [] if self.scale is None else [self.scale]
+        return content_key(self.template, self.parser, self.returns, *scale)
 
     def render(self, trial: Trial) -> tuple[Message, ...]:
         """The conversation that asks for a verdict on `trial`: one user message.
@@ -120,16 +136,24 @@ def load_prompt(name: str) -> Prompt:
 
 
 def _prompt(data: Any, where: str) -> Prompt:
-    names = [f.name for f in fields(Prompt)]
-    if not isinstance(data, dict) or set(data) != set(names):
+    required = [f.name for f in fields(Prompt) if f.default is MISSING]
+    if not isinstance(data, dict) or set(data) - {"scale"} != set(required):
         given = sorted(map(str, data)) if isinstance(data, dict) else type(data).__name__
-        raise BenchError(f"{where}: the fields are {given}; expected: {', '.join(names)}")
-    for name in names:
+        raise BenchError(
+            f"{where}: the fields are {given}; expected: {', '.join(required)}, and scale in a "
+            "prompt that asks for ratings"
+        )
+    for name in required:
         kind = list if name in ("protocols", "returns") else str
         if not isinstance(data[name], kind):
             raise BenchError(f"{where}: {name} is {data[name]!r}; a {kind.__name__} expected")
-    lists = {name: tuple(data[name]) for name in ("protocols", "returns")}
-    return Prompt(**cast("dict[str, Any]", {**data, **lists}))
+    values = {name: tuple(v) if isinstance(v, list) else v for name, v in data.items()}
+    scale = values.get("scale")
+    if scale is not None and not (
+        isinstance(scale, tuple) and len(scale) == 2 and all(type(end) is int for end in scale)
+    ):
+        raise BenchError(f"{where}: scale is {data['scale']!r}; two whole numbers expected")
+    return Prompt(**cast("dict[str, Any]", values))
 
 
 def _among(where: str, name: str, values: tuple[str, ...], valid: tuple[str, ...]) -> None:

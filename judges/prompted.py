@@ -25,7 +25,7 @@ from bench.types import (
     verdict,
 )
 from judges.engines.base import ChoiceEngine, Conversation, LetterScores, Reply, TextEngine
-from judges.parsers import PARSERS, VERSION
+from judges.parsers import PARSERS, RATERS, VERSION
 from judges.prompt import LETTERS, Prompt, load_prompt
 
 RAW = 20_000  # characters of a reply that are kept: its end, where the verdict is
@@ -116,15 +116,13 @@ def transformers(spec: Spec, context: Context) -> Judge:
 
 class PromptedJudge(Judge):
     """A prompt, its parser and an engine. With a text engine the verdict is read from the text:
-    the response named gets utility 1, those of a tie share it. With a choice engine the utilities
-    are the probabilities of the letters, normalised."""
+    the response named gets utility 1, those of a tie share it, a rated one its rating. With a
+    choice engine the utilities are the probabilities of the letters, normalised; a rated response
+    has the mean of the ratings, each weighed by its probability (G-Eval, arXiv:2303.16634)."""
 
     def __init__(self, card: JudgeCard, prompt: Prompt, engine: TextEngine | ChoiceEngine) -> None:
-        if not isinstance(engine, TextEngine) and prompt.returns != ("letter",):
-            raise BenchError(
-                f"prompt {prompt.name!r} may return {', '.join(prompt.returns)}; an engine that "
-                "scores letters needs one that returns a letter alone, for example choice-letter"
-            )
+        if not isinstance(engine, TextEngine):
+            _check_signs(prompt)
         self.card, self._prompt, self._engine = card, prompt, engine
 
     def judge(self, trials: Iterable[Trial]) -> Iterator[Verdict]:
@@ -150,44 +148,78 @@ class PromptedJudge(Judge):
             return failure(trial, reply.failed, raw=raw, usage=reply.usage, note=reply.note)
         n, tie = len(trial.order), "tie" in self._prompt.returns
         shown = "\n".join(message.content for message in conversation)
+        if self._prompt.scale is not None:
+            rated = RATERS[self._prompt.parser](reply.text, self._prompt.scale, shown)
+            if rated.rating is not None:
+                return verdict(trial, [rated.rating], raw=raw, usage=reply.usage)
+            return _unread(trial, reply, raw, rated.status, rated.note)
         reading = PARSERS[self._prompt.parser](reply.text, n, tie, shown)
         if reading.status is Status.OK:
             share = 1.0 / len(reading.winners)
             utilities = [share if i in reading.winners else 0.0 for i in range(n)]
             return verdict(trial, utilities, raw=raw, usage=reply.usage)
-        status, note = reading.status, reading.note
-        if reply.cut:
-            status, note = Status.TRUNCATED, f"the limit of tokens was reached; {note}"
-        return failure(trial, status, raw=raw, usage=reply.usage, note=note)
+        return _unread(trial, reply, raw, reading.status, reading.note)
 
     def _from_letters(self, engine: ChoiceEngine, trials: Iterable[Trial]) -> Iterator[Verdict]:
         source = iter(trials)
         while batch := list(islice(source, BATCH)):
             conversations = [self._prompt.render(trial) for trial in batch]
-            letters = [LETTERS[: len(trial.order)] for trial in batch]
-            scores = engine.letter_logprobs(conversations, letters)
-            for trial in batch:
+            signs = [_signs(self._prompt, trial) for trial in batch]
+            scores = engine.letter_logprobs(conversations, signs)
+            for trial, asked in zip(batch, signs, strict=True):
                 start = time.perf_counter()
                 score = next(scores)
                 # The time of a batch of the engine's falls on its first trial; sums are right.
-                yield _scored(trial, score, time.perf_counter() - start)
+                yield _scored(trial, asked, score, time.perf_counter() - start)
 
 
-def _scored(trial: Trial, score: LetterScores, seconds: float) -> Verdict:
-    """Log-probabilities of the letters shown -> a verdict; `mass` is what they sum to."""
+def _check_signs(prompt: Prompt) -> None:
+    """Raises BenchError for a prompt whose answer is not one sign that an engine can weigh."""
+    if prompt.scale is not None:
+        if not 0 <= prompt.scale[0] < prompt.scale[1] <= 9:
+            raise BenchError(
+                f"prompt {prompt.name!r} has the scale {list(prompt.scale)}; an engine that scores "
+                "digits needs one from 0 to 9 at the most, for example rating-digit"
+            )
+    elif prompt.returns != ("letter",):
+        raise BenchError(
+            f"prompt {prompt.name!r} may return {', '.join(prompt.returns)}; an engine that "
+            "scores letters needs one that returns a letter alone, for example choice-letter"
+        )
+
+
+def _signs(prompt: Prompt, trial: Trial) -> str:
+    """The signs that the answer may be: a letter for each response shown, or a digit."""
+    if prompt.scale is None:
+        return LETTERS[: len(trial.order)]
+    low, high = prompt.scale
+    return "".join(map(str, range(low, high + 1)))
+
+
+def _unread(trial: Trial, reply: Reply, raw: str, status: Status, note: str) -> Verdict:
+    if reply.cut:
+        status, note = Status.TRUNCATED, f"the limit of tokens was reached; {note}"
+    return failure(trial, status, raw=raw, usage=reply.usage, note=note)
+
+
+def _scored(trial: Trial, signs: str, score: LetterScores, seconds: float) -> Verdict:
+    """Log-probabilities of the signs -> a verdict; `mass` is what they sum to."""
     usage = Usage(prompt_tokens=score.prompt_tokens, completion_tokens=0, latency_s=seconds)
     probabilities = [math.exp(value) for value in score.logprobs]
-    named = dict(zip(LETTERS, (float(f"{p:.6g}") for p in probabilities), strict=False))
+    named = dict(zip(signs, (float(f"{p:.6g}") for p in probabilities), strict=False))
     raw = json.dumps({**named, "mass": float(f"{math.fsum(probabilities):.6g}")})
     if score.truncated:
         note = "the prompt is longer than the model reads"
         return failure(trial, Status.TRUNCATED, raw=raw, usage=usage, note=note)
     top = max(score.logprobs)
     if not math.isfinite(top):
-        note = "the letters have no probability"
+        note = f"the signs {signs} have no probability"
         return failure(trial, Status.UNPARSED, raw=raw, usage=usage, note=note)
     weights = [math.exp(value - top) for value in score.logprobs]  # tiny masses keep their ratio
     total = math.fsum(weights)
+    if trial.protocol == "pointwise":
+        mean = math.fsum(int(s) * w for s, w in zip(signs, weights, strict=True)) / total
+        return verdict(trial, [mean], raw=raw, usage=usage)
     utilities = [weight / total for weight in weights]
     return verdict(trial, utilities, confidence=max(utilities), raw=raw, usage=usage)
 
@@ -205,6 +237,7 @@ def _card(spec: Spec, prompt: Prompt, model: str, settings: dict[str, Any]) -> J
         kind="prompted",
         protocols=prompt.protocols,
         description=f"{model} asked with the prompt {prompt.name!r}",
+        order_free=prompt.scale is not None,
         sees=("text", "reference") if prompt.uses_reference else ("text",),
         model=model,
         settings={**settings, **own},

@@ -26,7 +26,12 @@ from judges.engines.base import Conversation, Reply, Tag
 from judges.prompt import Prompt, load_prompt
 from judges.prompted import BATCH, PromptedJudge, _card
 
-PROMPTS = sorted(p.stem for p in Path("judges/prompts").glob("*.yaml"))
+PROMPTS = [
+    name
+    for name in sorted(p.stem for p in Path("judges/prompts").glob("*.yaml"))
+    if load_prompt(name).scale is None
+]
+"""Those that compare responses."""
 CARD = JudgeCard("j", "prompted", ("pairwise", "listwise"))
 
 
@@ -229,7 +234,7 @@ def test_the_key_of_a_prompt_is_what_it_says_and_how_it_is_read(tmp_path: Path) 
         (own(parser="chioce"), "choice"),
         (own(returns=["lettre"]), "letter, tie"),
         (own(returns=[]), "letter, tie"),
-        (own(protocols=["pointwise"]), "pairwise, listwise"),
+        (own(protocols=["pointwize"]), "pairwise, listwise, pointwise"),
         (own(template="{% for %}"), "not valid Jinja2"),
         (own(template="{{ respones }}"), "responses"),
         (own(template=3), "str expected"),
