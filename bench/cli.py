@@ -329,5 +329,6 @@ def main() -> None:
         raise SystemExit(1) from None
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        _say(f"error: {error.strerror or error}: the output could not be written")
+        where = error.filename or "the output"
+        _say(f"error: {where} cannot be read or written: {error.strerror or error}")
         raise SystemExit(2) from None

@@ -38,6 +38,9 @@ from bench.types import (
 )
 
 SCHEMA_VERSION = 2
+TRAINING_SETS = """CREATE TABLE training_sets (judge TEXT NOT NULL, source TEXT NOT NULL,
+    shared TEXT NOT NULL, unknown TEXT NOT NULL)"""
+"""New in version 2."""
 _USAGE = tuple(f.name for f in fields(Usage))
 _usage_row = attrgetter(*_USAGE)
 _SCHEMA = f"""
@@ -46,8 +49,7 @@ CREATE TABLE judges (id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, card TEX
 CREATE TABLE items (id INTEGER PRIMARY KEY, key TEXT NOT NULL, content TEXT NOT NULL);
 CREATE TABLE trials (judge INTEGER NOT NULL, item INTEGER NOT NULL, shown TEXT NOT NULL,
     repeat INTEGER NOT NULL, key BLOB NOT NULL);
-CREATE TABLE training_sets (judge TEXT NOT NULL, source TEXT NOT NULL, shared TEXT NOT NULL,
-    unknown TEXT NOT NULL);
+{TRAINING_SETS};
 CREATE INDEX trials_of_judge ON trials (judge);
 CREATE TABLE verdicts (key BLOB PRIMARY KEY, status TEXT NOT NULL, utilities TEXT, confidence REAL,
     raw TEXT NOT NULL, note TEXT NOT NULL, at REAL NOT NULL,
@@ -108,15 +110,19 @@ class Ledger:
                 self._db.execute("PRAGMA synchronous=FULL")
                 if not self._db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
                     self._create()
+                self._upgrade()
             else:
                 self._db.execute("BEGIN")  # all reads see one moment, whatever a writer does
-            row = self._db.execute("SELECT value FROM meta WHERE name='schema'").fetchone()
+            schema = self._get("schema")
         except sqlite3.DatabaseError as error:
             raise BenchError(f"{self.path} is no ledger: {error}. Give another --out.") from error
-        if row is None or int(row[0]) != SCHEMA_VERSION:
+        if schema != str(SCHEMA_VERSION):
+            again = (
+                "`smallclaims run` with the same --out brings it up to date, and keeps verdicts. "
+            )
             raise BenchError(
-                f"{self.path} has schema {row and row[0]}; this smallclaims reads schema "
-                f"{SCHEMA_VERSION}. Use the version that wrote it, or give another --out."
+                f"{self.path} has schema {schema}; this smallclaims reads schema {SCHEMA_VERSION}. "
+                f"{again if schema == '1' else ''}Or use the version that wrote it."
             )
 
     def _create(self) -> None:
@@ -124,6 +130,14 @@ class Ledger:
         self._db.executescript(
             f"BEGIN; {_SCHEMA} INSERT INTO meta VALUES ('schema', '{SCHEMA_VERSION}'); COMMIT;"
         )
+
+    def _upgrade(self) -> None:
+        """A ledger of version 1 keeps its verdicts; its plan is written anew by the next run."""
+        if self._get("schema") == "1":
+            self._db.executescript(
+                f"BEGIN; {TRAINING_SETS}; DELETE FROM meta WHERE name = 'plan_key';"
+                f"UPDATE meta SET value = '{SCHEMA_VERSION}' WHERE name = 'schema'; COMMIT;"
+            )
 
     def close(self) -> None:
         """Close the file and give the lock back."""

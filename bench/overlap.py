@@ -47,7 +47,7 @@ def overlap(ours: Sequence[Item], theirs: Iterable[Item]) -> Overlap:
     by_key: dict[str, list[int]] = {}
     for index, item in enumerate(ours):
         by_key.setdefault(item.prompt_key, []).append(index)
-    grams, owner = _index(ours)
+    grams, starts, owners = _index(ours)
     found_at = np.full(len(grams), -1, np.int64)  # number in `found_by` of who has the gram too
     found_by: list[str] = []
     prompt: dict[int, str] = {}
@@ -63,26 +63,23 @@ def overlap(ours: Sequence[Item], theirs: Iterable[Item]) -> Overlap:
             theirs_gram += not same
             found_at[places] = len(found_by)
             found_by.append(item.id)
-    hits = np.flatnonzero(found_at >= 0)
-    gram = {
-        index: found_by[found_at[place]]
-        for place in hits
-        for index in owner[place]
-        if index not in prompt
-    }
+    gram: dict[int, str] = {}
+    for place in np.flatnonzero(found_at >= 0).tolist():
+        for index in owners[starts[place] : starts[place + 1]].tolist():
+            if index not in prompt:
+                gram[index] = found_by[found_at[place]]
     return Overlap(prompt, dict(sorted(gram.items())), n_theirs, theirs_prompt, theirs_gram)
 
 
-def _index(items: Sequence[Item]) -> tuple[Hashes, list[set[int]]]:
-    """Sorted distinct grams of all items, and whose each is."""
+def _index(items: Sequence[Item]) -> tuple[Hashes, NDArray[np.int64], NDArray[np.int64]]:
+    """The sorted distinct grams of all items; where the owners of each begin, and one end more; and
+    the owners, indices of items, gram by gram."""
     of_item = [_grams(item) for item in items]
-    every = np.concatenate(of_item) if of_item else np.zeros(0, np.uint64)
-    grams, inverse = np.unique(every, return_inverse=True)
-    owner: list[set[int]] = [set() for _ in grams]
+    every = np.concatenate([np.zeros(0, np.uint64), *of_item])
     owners = np.repeat(np.arange(len(items)), [len(g) for g in of_item])
-    for place, index in zip(inverse.tolist(), owners.tolist(), strict=True):
-        owner[place].add(index)
-    return grams, owner
+    order = np.argsort(every, kind="stable")
+    grams, starts = np.unique(every[order], return_index=True)
+    return grams, np.append(starts, len(every)), owners[order]
 
 
 def _grams(item: Item) -> Hashes:

@@ -84,6 +84,8 @@ def _pinned(tasks: list[Spec], revisions: Sequence[str]) -> list[Spec]:
                 f"{', '.join(spec.text for spec in tasks)}"
             )
         text = known[name]
+        if text in commits:
+            raise BenchError(f"--revision {pin!r}: {text} is pinned twice; once expected")
         commits[text] = f"{',' if ':' in text else ':'}revision={commit}"
     return [parse_spec(spec.text + commits.get(spec.text, "")) for spec in tasks]
 

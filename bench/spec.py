@@ -78,6 +78,8 @@ def _parse(first: str, rest: list[str]) -> Spec:
         rest, argument = [argument, *rest], ""
     options = dict(piece.split("=", 1) for piece in rest)
     text = ",".join([first, *rest]) if argument or not options else f"{name}:{','.join(rest)}"
+    if len(options) < len(rest):
+        raise BenchError(f"{text!r}: an option is given twice; once expected")
     return Spec(name, argument, options, text, text)
 
 

@@ -113,7 +113,8 @@ class Item:
     entry per annotator, each with one utility per response; none in the view that a judge gets,
     and where nobody labelled: such an item has verdicts and no score. `retests`: what annotators
     said when they were asked again; no score counts them. `cluster`: what ties items of different
-    prompts together (a person, a session), None where only the prompt does. `meta`: small JSON
+    prompts together (a person, a session), None where only the prompt does; intervals take it, or
+    the prompt, whichever ties more of a task's items together. `meta`: small JSON
     values, of which at most a benchmark's own score is made (the styles of RM-Bench).
     """
 

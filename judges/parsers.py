@@ -32,14 +32,16 @@ _ASCII = re.I | re.A  # without re.A, re.I takes signs outside A to Z for letter
 _BARE = re.compile(_ANSWER, _ASCII)
 _NAMED = re.compile(rf"(?:.*[^A-Z])?{_LABEL}{_ANSWER}", _ASCII)
 _BRACKETED = re.compile(r".*\[\[\s*(?:([A-Z])|tie)\s*\]\]\W*", _ASCII)
-_NUMBER = r"(-?\d{1,4}(?:\.\d{1,4})?)(?:\s*(?:/|out\s+of)\s*(\d{1,4}))?\s*(?:points?)?\s*[.!]?\s*"
+_NUMBER = (
+    r"(-?\d{1,4}(?:\.\d{1,4})?)(?:\s*(?:/|out\s+of)\s*(\d{1,4}))?(?:\s*points?)?(?:\s*[.!])?\s*"
+)
 _RATING_LABEL = r"(?:rating|score|grade)\s*(?:is\s*)?[:：=]"
 _BARE_RATING = re.compile(rf"\s*{_NUMBER}", _ASCII)
 _NAMED_RATING = re.compile(rf"(?:.*[^A-Z])?{_RATING_LABEL}\s*{_NUMBER}", _ASCII)
 _BRACKETED_RATING = re.compile(
     r".*\[\[\s*(-?\d{1,4}(?:\.\d{1,4})?)(?:\s*/\s*(\d{1,4}))?\s*\]\]\W*", _ASCII
 )
-_NAMING_RATING = re.compile(rf"{_RATING_LABEL}|\[\[", _ASCII)
+_NAMING_RATING = re.compile(rf"{_RATING_LABEL}[\s*_]*(?:\[\[)?|\[\[", _ASCII)
 _NAMING = re.compile(rf"{_LABEL}[\s*_]*(?:\[\[)?|\[\[", _ASCII)
 _REFUSAL = re.compile(
     r"(?:i['’]?m (?:very )?sorry|i am sorry|sorry,|i can(?:no|['’])t|i['’]?m (?:not able|unable)"
@@ -171,20 +173,20 @@ def _answers(text: str) -> set[str]:
 
 
 def _ratings(text: str) -> set[tuple[float, float | None]]:
-    """The ratings in the last line, each with the number that it is out of, if it says so."""
-    *_, line = (line for line in text.splitlines() if line.strip())
-    if (
-        line == text.strip()
-        and len(text) <= BARE
-        and (match := _BARE_RATING.fullmatch(_plain(line)))
-    ):
+    """The ratings in the lines that end the text, each with the number that it is out of, if it
+    says so: one if it is clear."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) == 1 and len(text) <= BARE and (match := _BARE_RATING.fullmatch(_plain(text))):
         return {_rated(match)}
-    match = _BRACKETED_RATING.fullmatch(line) or _NAMED_RATING.fullmatch(_plain(line))
-    if match is None:
-        return set()
-    found = {_rated(match)}
-    if len(_NAMING_RATING.findall(line)) > 1:
-        found.add((-1.0, -1.0))  # another one in the same line
+    found: set[tuple[float, float | None]] = set()
+    for line in reversed(lines):  # several lines of ratings in a row must agree
+        match = _BRACKETED_RATING.fullmatch(line) or _NAMED_RATING.fullmatch(_plain(line))
+        if match is None:
+            break
+        found.add(_rated(match))
+        namings = len(_NAMING_RATING.findall(line))
+        if namings > 1:
+            found.add((-1.0, -1.0))  # another one in the same line
     return found
 
 

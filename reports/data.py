@@ -18,7 +18,7 @@ from bench.stats import (
     intracluster_correlation,
     leave_one_out,
 )
-from bench.types import content_key
+from bench.types import content_key, normalised
 from reports.groups import Group, Made, cells
 from reports.readings import Bools, Floats, Ints, ItemTable
 from reports.study import Study
@@ -100,10 +100,14 @@ def _row(group: Group, study: Study, duplicate: Bools, difficulty: Floats) -> di
 def _duplicates(table: ItemTable) -> Bools:
     """(items,) whether an earlier item of the task has the same prompt and the same responses."""
     keys = [
-        (task, cluster, content_key(sorted(r.text for r in item.responses)))
-        for task, cluster, item in zip(table.task, table.cluster, table.items, strict=True)
+        content_key(
+            task,
+            normalised("\n".join(message.content for message in item.prompt)),
+            sorted(response.text for response in item.responses),
+        )
+        for task, item in zip(table.task, table.items, strict=True)
     ]
-    seen: Counter[tuple[str, int, str]] = Counter()
+    seen: Counter[str] = Counter()
     found = np.zeros(len(keys), bool)
     for i, key in enumerate(keys):
         found[i] = seen[key] > 0

@@ -100,7 +100,7 @@ def _nulls(found: Profile, console: Console) -> None:
     if overall and chance is not None:
         console.print(table)
         console.print(
-            f"chance {_number(chance)}; mean over domains, 95 % intervals by prompt", style="dim"
+            f"chance {_number(chance)}; mean over domains, 95 % intervals by cluster", style="dim"
         )
     else:
         console.print("No item has a label that decides: no judge has a score.")

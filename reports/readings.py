@@ -25,9 +25,9 @@ STATUSES = ("ok", *FAILURES)
 class ItemTable:
     """The items as arrays, in ledger order.
 
-    `cluster`: (items,) integer code of the item's cluster, or else of its prompt. `n_responses`:
-    (items,). Votes are labels, flattened: `vote_item`, `vote_top` (bit masks), `vote_decides` (not
-    a tie between all).
+    `cluster`: (items,) integer code of the prompt, or of the items' own clusters where these are
+    fewer: whichever ties more of a task's items together. `n_responses`: (items,). Votes are
+    labels, flattened: `vote_item`, `vote_top` (bit masks), `vote_decides` (not a tie between all).
     `pair_votes`, `pair_votes_first`: (items,) deciding votes on a pair, and those for response 0.
     `preference`: (items,) how far annotators prefer response 0 of a pair, ties 1/2; NaN without.
     Second answers: `retest_item`, and `retest_tops` (retests, 2) of the first and second answer.
@@ -39,10 +39,7 @@ class ItemTable:
         self.items = items
         self.task = [item.task for item in items]
         self.domain = [item.domain for item in items]
-        codes: dict[str, int] = {}
-        self.cluster: Ints = np.array(
-            [codes.setdefault(i.cluster or i.prompt_key, len(codes)) for i in items], np.int64
-        )
+        self.cluster = _clusters(items)
         self.n_responses: Ints = np.array([len(i.responses) for i in items], np.int64)
         votes = [(n, label) for n, item in enumerate(items) for label in item.labels]
         self.vote_item: Ints = np.array([n for n, _ in votes], np.int64)
@@ -83,6 +80,21 @@ class ItemTable:
         count = np.bincount(self.vote_item[kept], minlength=n)
         mean: Floats = np.where(count > 0, total / np.maximum(count, 1), np.nan)
         return mean
+
+
+def _clusters(items: Sequence[Item]) -> Ints:
+    """(items,) codes; see `ItemTable`."""
+    of_task: dict[str, list[int]] = {}
+    for n, item in enumerate(items):
+        of_task.setdefault(item.task, []).append(n)
+    keys = [item.prompt_key for item in items]
+    for indices in of_task.values():
+        own = [items[n].cluster or keys[n] for n in indices]
+        if len(set(own)) < len({keys[n] for n in indices}):
+            for n, key in zip(indices, own, strict=True):
+                keys[n] = key
+    codes: dict[str, int] = {}
+    return np.array([codes.setdefault(key, len(codes)) for key in keys], np.int64)
 
 
 def retest_tops(item: Item) -> list[tuple[int, int]]:

@@ -22,12 +22,13 @@ WIDTH = 160  # columns at least: a line that the terminal wraps loses nothing, a
 DOMAINS_ACROSS = 8  # more columns than this are read in the files
 
 LEGEND = (
-    "mean: average credit over the orders shown; strict: right in every order. Unweighted mean "
-    "over domains; 95 % intervals, cluster-adjusted by prompt. A failed verdict counts as wrong, "
-    "but kappa (label-swap-symmetrised) stands on pairs with a verdict only. rank: between which "
-    "places, all judges compared at once; those that share a letter do not differ. mde: difference "
-    "from the leader that would have shown in four of five such samples. of ceiling: on items with "
-    "two deciding votes or more. *: little data, read the interval."
+    "mean: average credit over the orders shown; strict: right in every order. Unweighted mean over "
+    "domains; 95 % intervals, adjusted by prompt, or by cluster where there are fewer. A failed "
+    "verdict counts as wrong, but kappa (label-swap-symmetrised) stands on pairs with a verdict "
+    "only. rank: between which places, all judges compared at once; those that share a letter do "
+    "not differ. mde: difference from the leader that would have shown in four of five such "
+    "samples. of ceiling: on items with two deciding votes or more. *: little data, read the "
+    "interval."
 )
 
 
@@ -38,15 +39,17 @@ def show(tables: Mapping[str, pd.DataFrame], console: Console) -> None:
         mine = {name: t[t.task == task] for name, t in tables.items() if "task" in t}
         overall = whole[whole.task == task].sort_values("mean", ascending=False, kind="stable")
         about = mine["data"]
+        whole_task = about[about.scope == "overall"].iloc[0]
+        unit = "prompts" if whole_task.n_clusters == whole_task.n_prompts else "clusters"
         console.print()
-        console.print(_about(str(task), about[about.scope == "overall"].iloc[0]))
+        console.print(_about(str(task), whole_task))
         if overall["mean"].notna().any():
-            _scores(overall, console)
+            _scores(overall, unit, console)
         _overlaps(mine["overlap"], console)
         _behaviour(overall, mine["position"], tables["cost"], console)
         _official(mine["official"], mine["estimates"], list(overall.judge), console)
         _groups(mine["domains"], list(overall.judge), about, console)
-        _differences(mine["pairs"], overall, console)
+        _differences(mine["pairs"], overall, unit, console)
         show_verdict(mine["headline"], console)
     _warnings(whole, console)
 
@@ -69,12 +72,12 @@ def _about(task: str, about: pd.Series[Any]) -> Text:
     return text.append(plain, style="not bold")
 
 
-def _scores(overall: pd.DataFrame, console: Console) -> None:
-    """How well each judge agrees with the labels."""
+def _scores(overall: pd.DataFrame, unit: str, console: Console) -> None:
+    """How well each judge agrees with the labels. `unit`: what its intervals stand on."""
     metrics = {"mean": "mean", "strict": "strict", "kappa": "kappa"}
     if overall.ceiling_share.notna().any():
         metrics["ceiling_share"] = "of ceiling"
-    table = _table("judge", "kind", *metrics.values(), "rank", "mde", "items", "prompts")
+    table = _table("judge", "kind", *metrics.values(), "rank", "mde", "items", unit)
     for row in overall.to_dict("records"):
         table.add_row(
             escape(row["judge"]),
@@ -192,12 +195,12 @@ def _groups(domains: pd.DataFrame, judges: list[str], data: pd.DataFrame, consol
         return
 
 
-def _differences(pairs: pd.DataFrame, overall: pd.DataFrame, console: Console) -> None:
+def _differences(pairs: pd.DataFrame, overall: pd.DataFrame, unit: str, console: Console) -> None:
     pairs = pairs[(pairs.scope == "overall") & (pairs.why != "")]
     if pairs.empty:
         return
     title = "paired differences of mean, on the same items"
-    table = _table("judge", "against", "difference", "items", "prompts", "why", title=title)
+    table = _table("judge", "against", "difference", "items", unit, "why", title=title)
     nature = {row["judge"]: _nature(row) for row in overall.to_dict("records")}
     for row in pairs.to_dict("records"):
         interval = "–"

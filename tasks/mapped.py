@@ -225,5 +225,5 @@ def _told(card: TaskCard, columns: Columns) -> TaskCard:
         labels += "; nobody is named, so each row of an item is another annotator's"
     card = replace(card, labels=labels, pairs=pairs)
     if isinstance(columns.cluster, Column):
-        card = replace(card, clusters=f"column {columns.cluster.name!r}, and the prompt")
+        card = replace(card, clusters=f"column {columns.cluster.name!r}, or the prompt")
     return card

@@ -6,7 +6,7 @@ import difflib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bench.types import BenchError, Message
@@ -27,7 +27,7 @@ class Content:
     domain: str
     subset: str | None
     reference: str | None
-    cluster: str | None
+    cluster: str | None = field(compare=False)  # of the first row: rows of several are one item
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ Five subsets ask for the best of four responses; the sixth, Ties, asks whether a
 score above all wrong ones, and by more than they differ among themselves. Utilities are the judge's
 scores of the responses, higher is better, right responses first; NaN where it gave none.
 `official`: a missing utility is a rating of -1, below every rating on its scale of 1 to 10, as in
-the published code, where a missing score of a wrong response thus helps the judge. Otherwise a
+the published code, where a missing score of a wrong response thus helps the judge; and one below
+the lowest of its row for a judge whose scores go down to -1 and further. Otherwise a
 prompt with a missing utility fails.
 """
 
@@ -46,10 +47,21 @@ def best_of_credit(utilities: ArrayLike, *, official: bool = False) -> Floats:
         i, j = np.argwhere(np.isinf(table))[0]
         raise BenchError(f"utilities[{i}][{j}] is {table[i, j]}; a finite number or NaN expected")
     failed = np.isnan(table)
-    table[failed] = FAILED_RATING
+    table = _failed_last(table)
     best = table == table.max(axis=1, keepdims=True)
     credit: Floats = best[:, 0] / best.sum(axis=1)
     return credit if official else np.where(failed.any(axis=1), 0.0, credit)
+
+
+def _failed_last(table: Floats) -> Floats:
+    """(n, r) utilities with a failed rating where there is NaN: below all others of its row, also
+    of a judge whose scores go as low as that rating."""
+    lowest = np.where(np.isnan(table), np.inf, table).min(axis=1, keepdims=True)
+    worst = np.where(lowest > FAILED_RATING, FAILED_RATING, lowest - 1)
+    filled: Floats = np.where(
+        np.isnan(table), np.where(np.isinf(lowest), FAILED_RATING, worst), table
+    )
+    return filled
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +191,7 @@ def _gap_and_spread(row: TiesRow, official: bool) -> tuple[float, float]:
     if np.isnan(u).any():
         if not official:
             return -math.inf, 0.0
-        u[np.isnan(u)] = FAILED_RATING
+        u = _failed_last(u[None])[0]
     return float(u[:k].min() - u[k:].max()), float(u[:k].max() - u[:k].min())
 
 

@@ -165,3 +165,23 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(BenchError, match="cannot be written"):
         Ledger(tmp_path / "file" / "run" / "ledger.sqlite", write=True)
+
+
+def test_a_ledger_of_version_1_keeps_its_verdicts(ledger: Ledger, make_item) -> None:
+    """As the first version left it: no table of training sets, items without the newer fields."""
+    path = ledger.path
+    ledger.append([verdict(t, [1.0, 0.0]) for _, t in trials(ledger.items(), CARD)])
+    kept = ledger.done()
+    assert kept
+    ledger.close()
+    with sqlite3.connect(path) as db:
+        db.execute("DROP TABLE training_sets")
+        db.execute("UPDATE meta SET value = '1' WHERE name = 'schema'")
+    with pytest.raises(BenchError, match="with the same --out brings it up to date"):
+        Ledger(path)
+    with Ledger(path, write=True) as again:
+        assert again.done() == kept
+        again.write_plan(PLAN, [make_item(i) for i in range(3)], [CARD])
+        assert again.overlaps() == []
+    with Ledger(path) as reader:
+        assert len(reader.items()) == 3

@@ -28,6 +28,13 @@ def test_a_task_is_known_without_its_options_where_that_is_clear() -> None:
         make_plan("longest", both, revisions=["helpsteer3=abc"])
 
 
+def test_two_pins_of_one_task_are_refused() -> None:
+    with pytest.raises(BenchError, match="pinned twice"):
+        make_plan("longest", "rmbench", revisions=["rmbench=a", "rmbench=b"])
+    with pytest.raises(BenchError, match="an option is given twice"):
+        make_plan("longest", "rmbench:revision=a", revisions=["rmbench:revision=a=b"])
+
+
 @pytest.mark.parametrize("pin", ["abc", "llmbar=", "other=abc"])
 def test_a_revision_names_a_task_of_the_run(pin: str) -> None:
     with pytest.raises(BenchError, match=r"TASK=COMMIT expected, with a task of this run: llmbar"):

@@ -87,4 +87,4 @@ def test_output_that_cannot_be_written_is_told(tmp_path: Path) -> None:
             text=True,
         )
     assert ran.returncode == 2
-    assert ran.stderr == "error: No space left on device: the output could not be written\n"
+    assert ran.stderr == "error: the output cannot be read or written: No space left on device\n"

@@ -43,6 +43,9 @@ def trial(text: str = "four") -> Trial:
         ("Reasons ...\n\n**Rating:** 8/10", 8),
         ("My score is: 9 out of 10.", 9),
         ("So [[6]]", 6),
+        ("Rating: [[7]]", 7),
+        ("**Rating**: [[7.5]]", 7.5),
+        ("Rating: 6\nRating: 6", 6),
         ("[[6.5]].", 6.5),
         ("[[8/10]]", 8),
         ("7", 7),
@@ -73,6 +76,8 @@ def test_read(text: str, expected: float) -> None:
         ("Rating: -3", Status.UNPARSED, "-3"),
         ("Rating: 4/5", Status.UNPARSED, "4 out of 5, on a scale from 1 to 10"),
         ("Rating: 3, or rather Rating: 8", Status.UNPARSED, "two ratings"),
+        ("Rating: 3\nRating: 8", Status.UNPARSED, "two ratings"),
+        ("[[3]] [[8]]", Status.UNPARSED, "two ratings"),
         ("Rating: N", Status.UNPARSED, "no rating"),
         ("Rating: 1e9", Status.UNPARSED, "no rating"),
         ("Rating: nan", Status.UNPARSED, "no rating"),
@@ -117,10 +122,12 @@ def test_never_a_rating_from_the_echoed_prompt(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", ["x", "\n", "[[7]]", "Rating: ", "Rating:7 ", "1", "7/", "٧", "</s>"]
+    "unit", ["x", "\n", "[[7]]", "Rating: ", "Rating:7 ", "1", "7/", "٧", "</s>", " "]
 )
 def test_enormous_replies_are_read_at_their_end(unit: str) -> None:
     rating(unit * (4_000_000 // len(unit)) + "z", SCALE, "p" * 1_000)
+    for end in ("z", " z", ". z"):
+        rating("Because.\nRating: 7" + unit * (1_900 // len(unit)) + end, SCALE, "p" * 1_000)
 
 
 @pytest.mark.parametrize("name", ["rating", "rating-digit"])

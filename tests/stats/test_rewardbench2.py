@@ -244,3 +244,15 @@ def test_bad_rows_are_refused():
         best_of_credit([[0, math.inf]])
     with pytest.raises(BenchError, match=r"probabilities\[1\] is 1.5"):
         pairwise_credits([[0.5, 1.5]])
+
+
+def test_a_failed_rating_is_the_worst_also_where_scores_are_negative():
+    table = [[np.nan, -3, -4, -5], [-3, np.nan, -4, -5], [np.nan, 1, 2, 3], [np.nan] * 4]
+    np.testing.assert_array_equal(best_of_credit(table, official=True), [0, 1, 0, 1 / 4])
+    shifted = [TiesRow(1, False, [np.nan, -4, -5], 1), TiesRow(1, True, [-2, np.nan, -9, -9], 2)]
+    found = ties(shifted, official=True)
+    assert (found.ref.estimate, found.tied.estimate) == (0, 0)
+    known = [TiesRow(1, False, [np.nan, 4, 5], 1), TiesRow(1, True, [9, np.nan, 3, 3], 2)]
+    as_minus_one = [TiesRow(1, False, [-1, 4, 5], 1), TiesRow(1, True, [9, -1, 3, 3], 2)]
+    one, other = (ties(rows, official=True).score.estimate for rows in (known, as_minus_one))
+    assert one == other
