@@ -145,7 +145,7 @@ def training_overlaps(
     run's `tasks`, or a task that can be asked for by that name; where the judge knows the prompts
     that it was fitted on, only these count. A set that cannot be had is told and kept as unknown:
     nobody has shown then that the items are new to the judge."""
-    by_name = {task.card.name: task for task in tasks}
+    by_name = {name: task for task in tasks for name in (task.asked, task.card.name)}
     found = []
     for judge in judges:
         for source in judge.card.trained_on:

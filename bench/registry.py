@@ -111,6 +111,7 @@ def make_task(spec: Spec) -> Task:
     """The task that `spec` names, its data not yet read. Raises BenchError for a typo."""
     check_task(spec)
     task: Task = _load(_entry_points("smallclaims.tasks")[spec.name])(spec)
+    task.asked = spec.text
     return task
 
 

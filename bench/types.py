@@ -393,9 +393,10 @@ class JudgeCard:
 
 
 class Task(ABC):
-    """A source of items."""
+    """A source of items. `asked`: the spec that it was made from, which finds it again."""
 
     card: TaskCard
+    asked: str = ""
 
     @abstractmethod
     def items(self, split: Split | None = None) -> Iterator[Item]:

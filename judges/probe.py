@@ -139,7 +139,7 @@ class ProbeJudge(Judge):
             settings=read_as,
             parameters=engine.parameters,
             trained=True,
-            trained_on=tuple(about["tasks"]),
+            trained_on=tuple(about.get("asked", about["tasks"])),
             families=described.families,
             licence=described.licence,
         )

@@ -22,12 +22,12 @@ WIDTH = 160  # columns at least: a line that the terminal wraps loses nothing, a
 DOMAINS_ACROSS = 8  # more columns than this are read in the files
 
 LEGEND = (
-    "mean: average credit over the orders shown; strict: right in every order. Unweighted mean over "
-    "domains; 95 % intervals, adjusted by prompt, or by cluster where there are fewer. A failed "
-    "verdict counts as wrong, but kappa (label-swap-symmetrised) stands on pairs with a verdict "
-    "only. rank: between which places, all judges compared at once; those that share a letter do "
-    "not differ. mde: difference from the leader that would have shown in four of five such "
-    "samples. of ceiling: on items with two deciding votes or more. *: little data, read the "
+    "mean: average credit over the orders shown; strict: right in every order. Unweighted mean "
+    "over domains; 95 % intervals, adjusted by prompt, or by cluster where there are fewer. A "
+    "failed verdict counts as wrong, but kappa (label-swap-symmetrised) stands on pairs with a "
+    "verdict only. rank: between which places, all judges compared at once; those that share a "
+    "letter do not differ. mde: difference from the leader that would have shown in four of five "
+    "such samples. of ceiling: on items with two deciding votes or more. *: little data, read the "
     "interval."
 )
 

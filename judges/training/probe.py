@@ -174,6 +174,7 @@ def fit(
         "seed": context.seed,
         "selection": _selection(choice),
         "tasks": [task.card.name for task in tasks],
+        "asked": [task.asked or task.card.name for task in tasks],
         "task_revisions": {task.card.name: task.card.revision for task in tasks},
         "items": dict(sorted(Counter(f"{i.task}/{i.domain}" for i in items).items())),
         "pairs": len(pairs.prompts),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -198,3 +199,26 @@ def test_the_command_counts_and_shows_examples(tmp_path: Path) -> None:
     assert "13 words in a row, prompt not the same: 1 of jsonl" in ran.output
     assert "same prompt: 1 and 7: same here" in ran.output
     assert "13 words: 2 and 8: a word0 word1" in ran.output
+
+
+def test_a_set_of_ones_own_is_found_again_by_what_was_asked_for(make_item, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "own" / "mine.jsonl"
+    path.parent.mkdir()
+    row = {
+        "id": "1",
+        "domain": "chat",
+        "prompt": [{"role": "user", "content": "question 0"}],
+        "responses": [{"id": "a", "text": "x"}, {"id": "b", "text": "y"}],
+        "labels": [{"annotator": "w", "preferred": 0}],
+    }
+    path.write_text(json.dumps(row) + "\n")
+    task = make_task(parse_spec(f"jsonl:{path}"))
+    assert task.card.name == "jsonl:own/mine"
+    assert task.asked == f"jsonl:{path}"
+    items = [make_item(n) for n in range(3)]
+    for name in (task.asked, task.card.name):
+        judge = Always("j", (name,), set())
+        (found,) = training_overlaps([judge], items, [task], print)
+        assert (dict(found.shared), found.unknown) == ({0: "prompt"}, "")
+    (found,) = training_overlaps([Always("j", (task.asked,), set())], items, [], print)
+    assert dict(found.shared) == {0: "prompt"}

@@ -13,8 +13,8 @@ from reports.readings import ItemTable
 from reports.study import Study
 
 
-def item(n: int, prompt: str, cluster: str | None = None, **fields: object) -> Item:
-    made = Item(
+def item(n: int, prompt: str, cluster: str | None = None) -> Item:
+    return Item(
         f"i{n}",
         "made",
         "chat",
@@ -23,7 +23,6 @@ def item(n: int, prompt: str, cluster: str | None = None, **fields: object) -> I
         (Label("w", (1.0, 0.0)),),
         cluster=cluster,
     )
-    return replace(made, **fields)  # type: ignore[arg-type]
 
 
 def groups(items: list[Item]) -> list[int]:
@@ -63,7 +62,7 @@ def test_duplicates_ask_and_offer_the_same_whoever_was_there(tmp_path: Path) -> 
     assert duplicates(one_person, tmp_path / "b") == 0
     opening = (Message("user", "hi"), Message("assistant", "yes?"))
     turns = [
-        item(n, "", prompt=(*opening, Message("user", text)))
+        replace(item(n, ""), prompt=(*opening, Message("user", text)))
         for n, text in enumerate(["why?", "how?"])
     ]
     assert duplicates(turns, tmp_path / "c") == 0
