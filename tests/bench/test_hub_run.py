@@ -47,10 +47,10 @@ def test_the_revision_that_was_resolved_and_the_one_that_was_pinned(
     new = hub.put(REPO, {"total_dataset.json": rows("new")})
     asked = ("--judges", "longest", "--tasks", "rmbench")
     manifest = run(*asked, "--out", str(tmp_path / "newest"))
-    assert manifest["tasks"][0]["revision"] == new  # type: ignore[index]
+    assert manifest["tasks"][0]["revision"] == new
     pinned = ("--revision", f"rmbench={old}", "--out", str(tmp_path / "pinned"))
     manifest = run(*asked, *pinned)
-    assert manifest["tasks"][0]["revision"] == old  # type: ignore[index]
+    assert manifest["tasks"][0]["revision"] == old
     again = ("--plan", str(tmp_path / "pinned/plan.json"), "--out", str(tmp_path / "again"))
     assert run(*again)["items_key"] == manifest["items_key"]
 

@@ -37,12 +37,12 @@ from reports.tables import build
 WORDS = [f"word{n}" for n in range(40)]
 
 
-def asks(make_item, number: int, text: str, **fields: object) -> Item:  # type: ignore[no-untyped-def]
+def asks(make_item, number: int, text: str, **fields: object) -> Item:
     item: Item = make_item(number, prompt=(Message("user", text),), **fields)
     return item
 
 
-def test_same_prompt_whatever_case_spacing_and_unicode_form(make_item) -> None:  # type: ignore[no-untyped-def]
+def test_same_prompt_whatever_case_spacing_and_unicode_form(make_item) -> None:
     ours = [asks(make_item, 0, "Why  is the SKY\nblue?"), asks(make_item, 1, "ﬁsh?")]
     theirs = [asks(make_item, 7, "why is the sky blue?"), asks(make_item, 8, "Fish?")]
     found = overlap(ours, theirs)
@@ -50,7 +50,7 @@ def test_same_prompt_whatever_case_spacing_and_unicode_form(make_item) -> None: 
     assert (found.n_theirs, found.theirs_prompt, found.theirs_gram) == (2, 2, 0)
 
 
-def test_thirteen_words_in_a_row_and_not_twelve(make_item) -> None:  # type: ignore[no-untyped-def]
+def test_thirteen_words_in_a_row_and_not_twelve(make_item) -> None:
     long = " ".join(WORDS[:20])
     theirs = [asks(make_item, 9, f"Other words; {', '.join(WORDS[3 : 3 + GRAM])}!")]
     assert dict(overlap([asks(make_item, 0, long)], theirs).gram) == {0: "item-9"}
@@ -60,7 +60,7 @@ def test_thirteen_words_in_a_row_and_not_twelve(make_item) -> None:  # type: ign
     assert not overlap([asks(make_item, 0, long)], turned).gram
 
 
-def test_later_turns_are_compared_by_words_and_openings_as_wholes(make_item) -> None:  # type: ignore[no-untyped-def]
+def test_later_turns_are_compared_by_words_and_openings_as_wholes(make_item) -> None:
     tail = " ".join(WORDS)
     talk = (Message("user", "hi"), Message("assistant", "yes?"), Message("user", tail))
     ours = [make_item(0, prompt=talk)]
@@ -68,7 +68,7 @@ def test_later_turns_are_compared_by_words_and_openings_as_wholes(make_item) -> 
     assert dict(overlap(ours, [asks(make_item, 2, f"So {tail}")]).gram) == {0: "item-2"}
 
 
-def test_nothing_is_shared_with_nothing(make_item) -> None:  # type: ignore[no-untyped-def]
+def test_nothing_is_shared_with_nothing(make_item) -> None:
     found = overlap([], [asks(make_item, 0, " ".join(WORDS))])
     assert (dict(found.prompt), dict(found.gram), found.n_theirs) == ({}, {}, 1)
     assert overlap([asks(make_item, 0, "x")], []).n_theirs == 0
@@ -116,13 +116,13 @@ class Always(Judge):
         )
         self._known = known
 
-    def judge(self, trials: list[Trial]) -> Iterator[Verdict]:  # type: ignore[override]
+    def judge(self, trials: list[Trial]) -> Iterator[Verdict]:
         for trial in trials:
             right = trial.item.prompt[0].content in self._known
             yield verdict(trial, [float((r == 0) == right) for r in trial.order])
 
 
-def test_the_table_shows_the_score_with_and_without_what_was_seen(  # type: ignore[no-untyped-def]
+def test_the_table_shows_the_score_with_and_without_what_was_seen(
     make_item, tmp_path: Path
 ) -> None:
     seen = [f"question number {n} of those that were seen" for n in range(6)]
@@ -159,7 +159,7 @@ def test_the_table_shows_the_score_with_and_without_what_was_seen(  # type: igno
     assert table.loc[("secret", "micro"), "not_compared"] == "nowhere to be had"
 
 
-def test_only_prompts_that_a_judge_was_fitted_on_count_where_they_are_known(make_item) -> None:  # type: ignore[no-untyped-def]
+def test_only_prompts_that_a_judge_was_fitted_on_count_where_they_are_known(make_item) -> None:
     every = [asks(make_item, n, f"question number {n}") for n in range(40)]
     judge = Always("fitted", ("set",), set())
     training = [item for item in every if item.split == "train"]
@@ -168,7 +168,7 @@ def test_only_prompts_that_a_judge_was_fitted_on_count_where_they_are_known(make
     assert set(found.shared) == {every.index(item) for item in training[:3]}
 
 
-def test_the_plan_of_a_ledger_changes_with_what_a_judge_was_trained_on(  # type: ignore[no-untyped-def]
+def test_the_plan_of_a_ledger_changes_with_what_a_judge_was_trained_on(
     make_item, tmp_path: Path
 ) -> None:
     items = [make_item(n) for n in range(3)]
@@ -201,7 +201,7 @@ def test_the_command_counts_and_shows_examples(tmp_path: Path) -> None:
     assert "13 words: 2 and 8: a word0 word1" in ran.output
 
 
-def test_a_set_of_ones_own_is_found_again_by_what_was_asked_for(make_item, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_set_of_ones_own_is_found_again_by_what_was_asked_for(make_item, tmp_path: Path) -> None:
     path = tmp_path / "own" / "mine.jsonl"
     path.parent.mkdir()
     row = {

@@ -33,7 +33,7 @@ class Rows(HubTask):
 
 def task(spec: str = "made", split: str = "test", **source: object) -> Rows:
     card = TaskCard("made", "Made", (), "gold", "MIT", "")
-    return Rows(card, HubSource(REPO, split, **source), parse_spec(spec))  # type: ignore[arg-type]
+    return Rows(card, HubSource(REPO, split, **source), parse_spec(spec))
 
 
 def files(rows: list[dict[str, object]], readme: bytes = README) -> dict[str, bytes]:
@@ -228,7 +228,7 @@ def test_what_is_not_there_is_told_with_what_is(
 ) -> None:
     hub.put(REPO, files(ROWS))
     with pytest.raises(BenchError, match=said):
-        values(task(spec, **source))  # type: ignore[arg-type]
+        values(task(spec, **source))
 
 
 def test_a_missing_column_is_told_with_those_that_exist_and_the_first_row(hub: Hub) -> None:
