@@ -45,8 +45,7 @@ CARD = TaskCard(
     "Preference, 2024, arXiv:2403.04132",
     pairs="as voted on. In a conversation of several turns the prompt is the user's messages, and "
     "a side's answers are one text, each under a line that says which message it answers",
-    clusters="the visitor's session; items of different sessions with an equal prompt are not tied "
-    "together",
+    clusters="the visitor's session",
     traps=(
         "One anonymous vote an item: nothing is known of how far people agree.",
         "Domains follow the set's automatic tags, in the order code, math, creative writing, "

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,7 +12,10 @@ import pytest
 from hub import Hub
 from hypothesis import settings
 
-from bench.types import Item, Label, Message, Response
+from bench.prepare import cache_folder
+from bench.registry import cards
+from bench.types import BenchError, Item, Label, Message, Response
+from judges.models import find
 
 # The first example of a test may load a library, and machines are shared: no test is timed.
 settings.register_profile("untimed", deadline=None)
@@ -59,5 +64,58 @@ def make_item() -> MakeItem:
             "labels": (Label("gold", tuple(float(i == right) for i in range(n))),),
         }
         return Item(**{**values, **fields})  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def embedded() -> str:
+    """Reference of the embedded model, as its card has it."""
+    for module in ("torch", "transformers", "gguf", "sklearn"):
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"{module} is not installed (extras: local, embedded)")
+    reference: str = cards()["smollm2"]["argument"]
+    try:
+        find(reference)
+    except BenchError as error:
+        pytest.skip(str(error))
+    return reference
+
+
+@pytest.fixture(scope="session")
+def embedded_folder(embedded: str) -> Path:
+    """The embedded model as a model folder; converted once, in the user's cache."""
+    return Path(find(embedded).folder(cache_folder(), print))
+
+
+RandomLlama = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def random_llama(embedded_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> RandomLlama:
+    """random_llama(seed, blocks=4, tokens=96) -> folder of a model of width 16 with random weights
+    and the embedded one's tokenizer: what it says follows from nothing, and differs."""
+
+    def make(seed: int, blocks: int, tokens: int) -> Path:
+        import torch
+        from transformers import LlamaConfig, LlamaForCausalLM
+
+        folder = tmp_path_factory.mktemp("random")
+        torch.manual_seed(seed)
+        config = LlamaConfig(
+            vocab_size=49152,
+            hidden_size=16,
+            intermediate_size=32,
+            num_hidden_layers=blocks,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            max_position_embeddings=tokens,
+            initializer_range=0.5,
+            tie_word_embeddings=True,
+        )
+        LlamaForCausalLM(config).save_pretrained(folder)
+        for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+            shutil.copy(embedded_folder / name, folder)
+        return folder
 
     return make

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import importlib.util
 import json
 import math
 import os
@@ -12,7 +11,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from bench.ledger import Ledger
 from bench.lm_eval_export import Exported, export, write
 from bench.plan import Plan, trials
 from bench.prepare import cache_folder
-from bench.registry import cards, make_judge
+from bench.registry import make_judge
 from bench.runner import Limits, carry_out
 from bench.spec import parse_spec
 from bench.types import (
@@ -41,7 +40,6 @@ from bench.types import (
     Response,
     TaskCard,
 )
-from judges.models import find
 from judges.prompt import load_prompt
 from judges.prompted import PromptedJudge
 from reports.position import position_table
@@ -145,16 +143,10 @@ def rows(exported: Exported) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def embedded() -> Path:
-    """The embedded model as a folder."""
-    for module in ("torch", "transformers", "gguf", "lm_eval", "accelerate"):
-        if importlib.util.find_spec(module) is None:
-            pytest.skip(f"{module} is not installed (extras: local, embedded, lm-eval)")
-    try:
-        model = find(cards()["smollm2"]["argument"])
-    except BenchError as error:
-        pytest.skip(str(error))
-    return Path(model.folder(cache_folder(), print))
+def lm_eval_runs() -> None:
+    """Skips, saying what is missing, where lm-eval cannot run a model."""
+    for module in ("lm_eval", "accelerate"):
+        pytest.importorskip(module, reason=f"{module} is not installed (extra: lm-eval)")
 
 
 def verifiable(domains: Sequence[str], n_pairs: int, n_lists: int) -> list[Item]:
@@ -166,14 +158,15 @@ def verifiable(domains: Sequence[str], n_pairs: int, n_lists: int) -> list[Item]
     return found
 
 
+@pytest.mark.usefixtures("lm_eval_runs")
 def test_the_command_gives_our_figures_on_the_embedded_model(
-    embedded: Path, tmp_path: Path
+    embedded_folder: Path, tmp_path: Path
 ) -> None:
     """The command line that is printed, as a process of its own, without network."""
     items = verifiable(["math", "factuality", "instruction-following"], 6, 1)
     assert len(items) == 21
     exported = write(Verifiable(Settings()).card, items, PROMPT, tmp_path / "an export")
-    program, *args = shlex.split(exported.command.replace("MODEL", str(embedded)))
+    program, *args = shlex.split(exported.command.replace("MODEL", str(embedded_folder)))
     assert program == "lm_eval"
     args += ["--log_samples", "--output_path", str(tmp_path / "results")]
     offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf")}
@@ -197,32 +190,6 @@ def test_the_command_gives_our_figures_on_the_embedded_model(
     assert_same_figures(theirs(exported, results), expected)
 
 
-@pytest.fixture(scope="module")
-def random_model(embedded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model whose verdicts follow from nothing, and differ: tiny, with random weights."""
-    import shutil
-
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    folder = tmp_path_factory.mktemp("random")
-    torch.manual_seed(3)
-    config = LlamaConfig(
-        vocab_size=49152,
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=2048,
-        initializer_range=0.5,
-        tie_word_embeddings=True,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
-        shutil.copy(embedded / name, folder)
-    return folder
-
-
 def evaluate(exported: Exported, model: Any, **settings: Any) -> dict[str, Any]:
     from lm_eval import simple_evaluate
     from lm_eval.tasks import TaskManager
@@ -238,16 +205,20 @@ def all_samples(results: dict[str, Any]) -> list[dict[str, Any]]:
     return [sample for samples in results["samples"].values() for sample in samples]
 
 
-def test_a_model_that_changes_its_mind_gets_our_figures(random_model: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("lm_eval_runs")
+def test_a_model_that_changes_its_mind_gets_our_figures(
+    random_llama: Callable[..., Path], tmp_path: Path
+) -> None:
+    model = random_llama(3, blocks=2, tokens=2048)
     items = list(Verifiable(Settings(n=36)).items())
     exported = write(Verifiable(Settings()).card, items, PROMPT, tmp_path / "export")
     results = evaluate(
         exported,
         "hf",
-        model_args=f"pretrained={random_model},dtype=float32,device=cpu",
+        model_args=f"pretrained={model},dtype=float32,device=cpu",
         apply_chat_template=True,
     )
-    judge = make_judge(parse_spec(f"transformers:{random_model}"), Context(cache=tmp_path))
+    judge = make_judge(parse_spec(f"transformers:{model}"), Context(cache=tmp_path))
     expected = ours(judge, items, tmp_path)
     assert_same_verdicts(softmax(all_samples(results)), expected.verdicts)
     assert_same_figures(theirs(exported, results), expected)
