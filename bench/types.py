@@ -266,7 +266,8 @@ class Verdict:
     `utilities`: one finite number per response shown, in item order, higher is better; None
     exactly when `status` is not OK. `confidence`: probability in [0, 1] that the verdict is
     right, by the judge's own account. `raw`: the judge's evidence, as text. `note`: for a
-    failure, what happened.
+    failure, what happened. `cut`: it was made on a part of what was shown, since the whole is
+    longer than the judge reads.
     """
 
     key: str
@@ -276,6 +277,7 @@ class Verdict:
     raw: str = ""
     usage: Usage = Usage()
     note: str = ""
+    cut: bool = False
 
     def __post_init__(self) -> None:
         if (self.status is Status.OK) != (self.utilities is not None):
@@ -293,10 +295,11 @@ def verdict(
     confidence: float | None = None,
     raw: str = "",
     usage: Usage = Usage(),
+    cut: bool = False,
 ) -> Verdict:
     """An OK verdict from utilities in the order shown."""
     utilities = to_item_coordinates(trial.order, shown)
-    return Verdict(trial.key, Status.OK, utilities, confidence, raw, usage)
+    return Verdict(trial.key, Status.OK, utilities, confidence, raw, usage, cut=cut)
 
 
 def failure(
@@ -368,8 +371,12 @@ class JudgeCard:
     max_responses: int = MAX_RESPONSES
     families: tuple[str, ...] = ()
     licence: str | None = None
+    samples: int = 1
+    context: int | None = None
+    cuts: str = ""
     paid: bool = False
     usd_per_mtok: tuple[float, float, float] | None = None
+    usd_per_hour: float | None = None
 
     def __post_init__(self) -> None:
         for value, kind in [(p, Protocol) for p in self.protocols] + [
@@ -381,6 +388,8 @@ class JudgeCard:
                 )
         if not self.protocols:
             raise BenchError(f"judge {self.name!r}: no protocol; at least one expected")
+        if self.samples < 1:
+            raise BenchError(f"judge {self.name!r}: {self.samples} samples; 1 or more expected")
 
     @property
     def identity(self) -> str:

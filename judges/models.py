@@ -25,6 +25,7 @@ from typing import Any
 from bench.types import BenchError
 
 _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?", re.ASCII)
+_COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
 # GGUF: bytes of a value by its type number; two types have a length of their own.
 _WIDTHS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 _STRING, _ARRAY = 8, 9
@@ -34,10 +35,11 @@ _CONTENT = ("*.json", "*.jinja", "*.model", "*.safetensors", "*.txt")
 @dataclass(frozen=True)
 class Model:
     """A model reference whose files were looked for. `path`: a model folder or a GGUF file on
-    this machine; None for a hub id."""
+    this machine; None for a hub id. `commit`: asked for, of a hub id."""
 
     reference: str
     path: Path | None
+    commit: str | None = None
 
     @cached_property
     def revision(self) -> str:
@@ -47,7 +49,7 @@ class Model:
         Raises BenchError when a hub id is neither reachable nor in the hub's cache.
         """
         if self.path is None:
-            return _hub_commit(self.reference)
+            return self.commit or _hub_commit(self.reference)
         if self.path.is_file():
             return _sha256(self.path)
         names = sorted({p for pattern in _CONTENT for p in self.path.glob(pattern)})
@@ -79,9 +81,10 @@ class Model:
         return str(folder)
 
 
-def find(reference: str) -> Model:
+def find(reference: str, commit: str | None = None) -> Model:
     """The model that `reference` names: a folder, a GGUF file, ``package:IMPORT_NAME/FILE`` (a
-    file of an installed package, found without importing it), or a hub id.
+    file of an installed package, found without importing it), or a hub id, at `commit` where one is
+    given.
 
     Raises BenchError: no such folder, file or package; weights that are not safetensors.
     """
@@ -95,7 +98,9 @@ def find(reference: str) -> Model:
             f"model {reference!r}: no such folder or file. Expected: a model folder, a .gguf file, "
             "package:IMPORT_NAME/FILE.gguf, or a hub id such as OWNER/NAME."
         )
-    return Model(reference, None)
+    if commit is not None and not _COMMIT.fullmatch(commit):
+        raise BenchError(f"model {reference!r}: revision {commit!r}; 40 hex digits expected")
+    return Model(reference, None, commit)
 
 
 def need(*modules: str) -> None:

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar
 
 from bench.types import Message, Status, Usage
 
 Tag = TypeVar("Tag")
 Conversation = Sequence[Message]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question to a model. `answers`: what it may answer, for an engine that scores: A, B; 1 to
+    9; Yes, No. `seed`: fixed by the plan, for an engine that samples."""
+
+    conversation: Conversation
+    answers: Sequence[str] = ()
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +34,22 @@ class Reply:
     usage: Usage = Usage()  # noqa: RUF009  (frozen)
 
 
-@runtime_checkable
+@dataclass(frozen=True, slots=True)
+class AnswerScores:
+    """`logprobs`: per answer, the log of the summed probability of its spellings ("A", " A") as the
+    next token, of all tokens there are; empty when `failed` says why there are none, with `note`.
+    """
+
+    logprobs: tuple[float, ...] = ()
+    failed: Status | None = None
+    note: str = ""
+    usage: Usage = Usage()  # noqa: RUF009  (frozen)
+
+
 class TextEngine(Protocol):
     """An engine that writes: conversations in, completions out."""
 
-    def generate(self, requests: Iterable[tuple[Tag, Conversation]]) -> Iterator[tuple[Tag, Reply]]:
+    def generate(self, requests: Iterable[tuple[Tag, Request]]) -> Iterator[tuple[Tag, Reply]]:
         """One reply per request, as they finish, each with the request's tag.
 
         Requests are drawn when there is room to ask them, not before. Raises BenchError when no
@@ -41,27 +62,16 @@ class TextEngine(Protocol):
         ...
 
 
-class LetterScores(Protocol):
-    """`logprobs`: per letter, the log of the summed probability of its spellings as the next
-    token. `prompt_tokens`: length of the prompt. `truncated`: the prompt did not fit whole."""
+class AnswerEngine(Protocol):
+    """An engine that scores: how probable each answer is as the next token."""
 
-    @property
-    def logprobs(self) -> tuple[float, ...]: ...
-    @property
-    def prompt_tokens(self) -> int: ...
-    @property
-    def truncated(self) -> bool: ...
-
-
-class ChoiceEngine(Protocol):
-    """An engine that scores: how probable each answer letter is as the next token."""
-
-    def letter_logprobs(
-        self, conversations: Sequence[Conversation], letters: Sequence[Sequence[str]]
-    ) -> Iterator[LetterScores]:
-        """Scores in the order of `conversations`, as they are computed."""
+    def answer_logprobs(
+        self, requests: Iterable[tuple[Tag, Request]]
+    ) -> Iterator[tuple[Tag, AnswerScores]]:
+        """One score per request, as they finish, each with the request's tag; drawn and failing as
+        in `TextEngine.generate`. Raises BenchError for an answer that is no single token."""
         ...
 
     def close(self) -> None:
-        """Free the model."""
+        """Free what the engine holds."""
         ...

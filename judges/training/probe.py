@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import version
-from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from judges.engines.transformers import TransformersEngine
 from judges.hidden import POOLING, HiddenStates
 from judges.probe import ABOUT, Described, TrainedProbe, load
 from judges.training.directions import STRENGTHS, Choice, Pairs, choose, directions
+from judges.training.preferences import pairs_of, training_items
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,7 +77,7 @@ def train(spec: Spec, task: Task, out: Path, context: Context) -> Path:
     if (out / ABOUT).exists():
         raise BenchError(f"{out} holds a trained probe already. Choose another name, or remove it.")
     engine = TransformersEngine(recipe.base, context, dtype=recipe.dtype)
-    items = training_items([task], recipe, context.seed)
+    items = _items([task], recipe, context)
     fit(items, [task], recipe, engine, context).save(out)
     return out
 
@@ -87,7 +87,7 @@ def trained_here(card: Card, context: Context) -> TrainedProbe:
     recipe = _recipe(card)
     recipe = replace(recipe, max_items=min(recipe.max_items, card.first_use_items))
     engine = TransformersEngine(recipe.base, context, dtype=recipe.dtype)
-    items = training_items(context.tasks, recipe, context.seed)
+    items = _items(context.tasks, recipe, context)
     made_of = (FORMAT, POOLING, engine.revision, asdict(recipe), context.seed)
     folder = context.cache / "probes" / content_key(*made_of, [item.key for item in items])
     if not (folder / ABOUT).exists():
@@ -99,48 +99,6 @@ def trained_here(card: Card, context: Context) -> TrainedProbe:
         shutil.rmtree(folder, ignore_errors=True)
         temporary.replace(folder)
     return load(folder)
-
-
-def training_items(tasks: Sequence[Task], recipe: Recipe, seed: int) -> list[Item]:
-    """At most `max_items` items with a better and a worse response, in turn from each domain of
-    each task. Raises BenchError for a task without any, or for too few prompts in all."""
-    ranked: list[tuple[int, str, Item]] = []
-    for task in tasks:
-        usable = [item for item in task.items("train") if pairs_of(item, 1, seed)]
-        if not usable:
-            raise BenchError(
-                f"task {task.card.name!r} has no training items with a preference, so no probe can "
-                "be trained on it. Train one elsewhere and name it: smallclaims train probe --task "
-                "OTHER --out models/NAME, then the judge probe:models/NAME"
-            )
-        domains: dict[str, list[Item]] = defaultdict(list)
-        for item in sorted(usable, key=lambda item: content_key(seed, item.key)):
-            domains[item.domain].append(item)
-            ranked.append((len(domains[item.domain]), item.key, item))
-    chosen = [item for *_, item in sorted(ranked, key=lambda r: r[:2])[: recipe.max_items]]
-    names = ", ".join(task.card.name for task in tasks)
-    prompts, least = len({item.prompt_key for item in chosen}), 2 * recipe.folds
-    if prompts < least:
-        raise BenchError(
-            f"{prompts} training prompts in {names or 'no task'}; a probe needs "
-            f"{least} or more. Train one elsewhere: smallclaims train probe --task OTHER "
-            "--out models/NAME, then the judge probe:models/NAME"
-        )
-    return chosen
-
-
-def pairs_of(item: Item, at_most: int, seed: int) -> list[tuple[int, int]]:
-    """(better, worse) indices, by the majority of the labels; ties between annotators and equal
-    texts are left out. More than `at_most` are thinned by a hash of the seed and the item."""
-    found = []
-    for i, j in combinations(range(len(item.responses)), 2):
-        signs = (_sign(label.utilities[i] - label.utilities[j]) for label in item.labels)
-        votes = sum(signs)
-        if votes and item.responses[i].text != item.responses[j].text:
-            found.append((i, j) if votes > 0 else (j, i))
-    if len(found) > at_most:
-        found = sorted(found, key=lambda pair: content_key(seed, item.key, pair))[:at_most]
-    return found
 
 
 def fit(
@@ -208,12 +166,12 @@ def differences(
     return Pairs(np.stack(rows), np.array(weights), prompts)
 
 
+def _items(tasks: Sequence[Task], recipe: Recipe, context: Context) -> list[Item]:
+    return training_items(tasks, "probe", recipe.max_items, 2 * recipe.folds, context.seed)
+
+
 def _recipe(card: Card) -> Recipe:
     return Recipe(**{f.name: getattr(card, f.name) for f in fields(Recipe)})
-
-
-def _sign(x: float) -> int:
-    return (x > 0) - (x < 0)
 
 
 def _minus(
