@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -11,7 +12,7 @@ from bench import manifest
 from bench.display import Display
 from bench.ledger import Ledger
 from bench.plan import Plan
-from bench.prepare import Prepared, cache_folder, prepare
+from bench.prepare import Prepared, prepare
 from bench.printable import printable_lines
 from bench.runner import Limits, Progress, carry_out
 from bench.types import Context
@@ -21,20 +22,19 @@ def carry(
     plan: Plan,
     folder: Path,
     limits: Limits,
-    threads: int | None,
+    context: Context,
     console: Console,
     started: float,
 ) -> list[str]:
-    """Prepare, ask, save. Returns why judges were stopped early. `started`: time.monotonic() when
-    the command began. Raises BenchError; KeyboardInterrupt ends in SystemExit(130) with
-    everything kept."""
+    """Prepare, ask, save. Returns why judges were stopped early. `context`: cache, threads and what
+    the user agreed to. `started`: time.monotonic() when the command began. Raises BenchError;
+    KeyboardInterrupt ends in SystemExit(130) with everything kept."""
 
     def say(line: str) -> None:
         console.print(printable_lines(line), markup=False, highlight=False, soft_wrap=True)
 
     try:
-        context = Context(cache=cache_folder(), threads=threads, say=say)
-        prepared = prepare(plan, context)
+        prepared = prepare(plan, replace(context, say=say))
         for task, count in prepared.left_out.items():
             if count:
                 say(f"{task}: {count:,} items left out, a judge of this run was trained on them")
@@ -42,7 +42,7 @@ def carry(
             judges = [judge.card for judge in prepared.judges]
             ledger.write_plan(plan, prepared.items, judges, prepared.overlaps)
             (folder / "plan.json").write_text(plan.to_json(), encoding="utf-8")
-            stops = _ask(plan, prepared, ledger, limits, threads, console, started)
+            stops = _ask(plan, prepared, ledger, limits, context.threads, console, started)
     except KeyboardInterrupt:
         say(f"Interrupted. Everything answered is kept in {folder}; the same command goes on.")
         raise SystemExit(130) from None

@@ -23,6 +23,9 @@ app = typer.Typer(
 )
 exports = typer.Typer(no_args_is_help=True, help="Write what other programs read.")
 app.add_typer(exports, name="export")
+RemoteCode = Annotated[
+    bool, typer.Option("--remote-code", help="Run Python code that a model's repository brings.")
+]
 Out = Annotated[Path, typer.Argument(help="The run's folder, for example runs/verifiable.")]
 
 
@@ -40,6 +43,7 @@ def run(
         bool, typer.Option("--keep-trained", help="Keep items that a judge was trained on.")
     ] = False,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of local models.")] = None,
+    remote_code: RemoteCode = False,
     revision: Annotated[
         list[str] | None, typer.Option(help="Of a task on the hub, TASK=COMMIT; several times.")
     ] = None,
@@ -50,8 +54,9 @@ def run(
 
     from bench.carry import carry
     from bench.plan import Plan
-    from bench.prepare import make_plan
+    from bench.prepare import cache_folder, make_plan
     from bench.runner import Limits
+    from bench.types import Context
 
     if plan is None:
         chosen = make_plan(
@@ -69,7 +74,8 @@ def run(
         chosen = Plan.from_json(_read(plan))
     folder = out or Path("runs") / _name(chosen.tasks)
     limits = Limits(budget_usd, max_errors)
-    stops = carry(chosen, folder, limits, threads, Console(stderr=True), time.monotonic())
+    context = Context(cache=cache_folder(), threads=threads, remote_code=remote_code)
+    stops = carry(chosen, folder, limits, context, Console(stderr=True), time.monotonic())
     _report(folder)
     if stops:
         raise SystemExit(3)
@@ -176,17 +182,13 @@ def judges(
     name: Annotated[str, typer.Argument(help="Show this judge's card.")] = "",
 ) -> None:
     """List the judges that can be asked for, or show the card of one."""
-    from bench.registry import cards, choose, judge_kinds, judge_names
+    from rich.console import Console
 
-    if name and name not in judge_names():
-        raise choose("judge", name, judge_names())
-    if name in cards():
-        _print_yaml(cards()[name])
-    elif name:
-        print(judge_kinds()[name])
-    else:
-        _list("Kinds (KIND:ARGUMENT,option=value)", judge_kinds())
-        _list("Cards", {n: card.get("description", "") for n, card in cards().items()})
+    from bench.listing import show_judge, show_judges
+    from reports.terminal import WIDTH
+
+    console = Console(width=max(WIDTH, Console().width))
+    show_judge(name, console) if name else show_judges(console)
 
 
 @app.command()
@@ -266,6 +268,7 @@ def train(
     ] = None,
     seed: int = 0,
     threads: int | None = None,
+    remote_code: RemoteCode = False,
 ) -> None:
     """Train a judge."""
     from bench.prepare import cache_folder
@@ -278,7 +281,7 @@ def train(
         raise choose("recipe", recipe, RECIPES)
     made = make_task(parse_spec(task))
     spec = resolve_judge(parse_spec(",".join([default_card(recipe), *(option or [])])))
-    context = Context((made,), cache_folder(), threads, seed, _say)
+    context = Context((made,), cache_folder(), threads, seed, remote_code, say=_say)
     folder = RECIPES[recipe](spec, made, out, context)
     print(f"{folder} written. To use it: --judges {recipe}:{folder}")
 

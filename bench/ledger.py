@@ -37,12 +37,15 @@ from bench.types import (
     content_key,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 TRAINING_SETS = """CREATE TABLE training_sets (judge TEXT NOT NULL, source TEXT NOT NULL,
     shared TEXT NOT NULL, unknown TEXT NOT NULL)"""
 """New in version 2."""
 _USAGE = tuple(f.name for f in fields(Usage))
 _usage_row = attrgetter(*_USAGE)
+_ANSWER = f"""status TEXT NOT NULL, utilities TEXT, confidence REAL, raw TEXT NOT NULL,
+    note TEXT NOT NULL, at REAL NOT NULL, {", ".join(f"{name} REAL" for name in _USAGE)},
+    cut INTEGER NOT NULL DEFAULT 0"""
 _SCHEMA = f"""
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE judges (id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, card TEXT NOT NULL);
@@ -51,12 +54,8 @@ CREATE TABLE trials (judge INTEGER NOT NULL, item INTEGER NOT NULL, shown TEXT N
     repeat INTEGER NOT NULL, key BLOB NOT NULL);
 {TRAINING_SETS};
 CREATE INDEX trials_of_judge ON trials (judge);
-CREATE TABLE verdicts (key BLOB PRIMARY KEY, status TEXT NOT NULL, utilities TEXT, confidence REAL,
-    raw TEXT NOT NULL, note TEXT NOT NULL, at REAL NOT NULL,
-    {", ".join(f"{name} REAL" for name in _USAGE)});
-CREATE TABLE attempts (key BLOB NOT NULL, status TEXT NOT NULL, utilities TEXT, confidence REAL,
-    raw TEXT NOT NULL, note TEXT NOT NULL, at REAL NOT NULL,
-    {", ".join(f"{name} REAL" for name in _USAGE)});
+CREATE TABLE verdicts (key BLOB PRIMARY KEY, {_ANSWER});
+CREATE TABLE attempts (key BLOB NOT NULL, {_ANSWER});
 CREATE INDEX attempts_by_key ON attempts (key);
 CREATE TABLE sessions (judge TEXT NOT NULL, started REAL NOT NULL, wall_s REAL NOT NULL,
     verdicts INTEGER NOT NULL, stopped TEXT);
@@ -122,7 +121,7 @@ class Ledger:
             )
             raise BenchError(
                 f"{self.path} has schema {schema}; this smallclaims reads schema {SCHEMA_VERSION}. "
-                f"{again if schema == '1' else ''}Or use the version that wrote it."
+                f"{again if schema in ('1', '2') else ''}Or use the version that wrote it."
             )
 
     def _create(self) -> None:
@@ -132,11 +131,18 @@ class Ledger:
         )
 
     def _upgrade(self) -> None:
-        """A ledger of version 1 keeps its verdicts; its plan is written anew by the next run."""
-        if self._get("schema") == "1":
+        """An older ledger keeps its verdicts; its plan is written anew by the next run."""
+        steps = {
+            "1": f"{TRAINING_SETS}; UPDATE meta SET value = '2' WHERE name = 'schema';",
+            "2": "".join(
+                f"ALTER TABLE {table} ADD COLUMN cut INTEGER NOT NULL DEFAULT 0;"
+                for table in ("verdicts", "attempts")
+            )
+            + "UPDATE meta SET value = '3' WHERE name = 'schema';",
+        }
+        while (step := steps.get(self._get("schema") or "")) is not None:
             self._db.executescript(
-                f"BEGIN; {TRAINING_SETS}; DELETE FROM meta WHERE name = 'plan_key';"
-                f"UPDATE meta SET value = '{SCHEMA_VERSION}' WHERE name = 'schema'; COMMIT;"
+                f"BEGIN; {step} DELETE FROM meta WHERE name = 'plan_key'; COMMIT;"
             )
 
     def close(self) -> None:
@@ -208,9 +214,10 @@ class Ledger:
                     v.confidence,
                     *text,
                     *_usage_row(v.usage),
+                    v.cut,
                 )
             )
-        marks = ", ".join("?" * (7 + len(_USAGE)))
+        marks = ", ".join("?" * (8 + len(_USAGE)))
         with self._transaction():
             for table, values in rows.items():
                 self._db.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", values)
@@ -277,12 +284,12 @@ class Ledger:
 
     def showings(self, judge: str) -> Iterator[tuple[Any, ...]]:
         """Every planned showing of one judge: (item index, order shown as "0,1", repeat, status,
-        utilities as JSON | None, confidence | None), in plan order. Without a verdict the status is
-        "error" if it was tried and "not_run" otherwise."""
+        utilities as JSON | None, confidence | None, cut 0 | 1 | None), in plan order. Without a
+        verdict the status is "error" if it was tried and "not_run" otherwise."""
         return self._db.execute(
             """SELECT t.item, t.shown, t.repeat, coalesce(v.status, (
                    SELECT 'error' FROM attempts a WHERE a.key = t.key LIMIT 1), 'not_run'),
-                   v.utilities, v.confidence
+                   v.utilities, v.confidence, v.cut
                FROM trials t JOIN judges j ON j.id = t.judge LEFT JOIN verdicts v ON v.key = t.key
                WHERE j.name = ? ORDER BY t.rowid""",
             (judge,),
@@ -328,13 +335,13 @@ class Ledger:
         query = """SELECT j.name AS judge, json_extract(i.content, '$.task') AS task,
                           json_extract(i.content, '$.id') AS item, t.shown, t.repeat,
                           lower(hex(t.key)) AS key, v.status, v.utilities, v.confidence,
-                          v.raw, v.note, v.at, {usage}
+                          v.raw, v.note, v.at, v.cut, {usage}
                    FROM trials t JOIN judges j ON j.id = t.judge JOIN items i ON i.id = t.item
                    LEFT JOIN verdicts v ON v.key = t.key ORDER BY t.rowid"""
         usage = ", ".join(f"v.{name}" for name in _USAGE)
         frame = pd.read_sql_query(query.format(usage=usage), self._db)
         # Also where a run has none of them: files of two runs have the same types.
-        kinds = dict.fromkeys(("confidence", *_USAGE, "at"), float)
+        kinds = dict.fromkeys(("confidence", *_USAGE, "at", "cut"), float)
         part = path.with_name(f".{path.name}.part")
         try:
             frame.astype(kinds).to_parquet(part, index=False)

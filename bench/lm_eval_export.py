@@ -114,7 +114,7 @@ def write(card: TaskCard, items: Sequence[Item], prompt: Prompt, out: Path) -> E
 
 def _letter_prompt(name: str) -> Prompt:
     prompt = load_prompt(name)
-    if prompt.returns != ("letter",):
+    if prompt.answers(2) != ("A", "B"):
         raise BenchError(
             f"prompt {prompt.name!r} may return {', '.join(prompt.returns)}; lm-eval scores "
             "letters, so one that returns a letter alone is expected, for example choice-letter"
@@ -128,7 +128,7 @@ def _judge(prompt: Prompt) -> JudgeCard:
         "lm-eval",
         "prompted",
         prompt.protocols,
-        sees=("text", "reference") if prompt.uses_reference else ("text",),
+        sees=prompt.sees,
         max_responses=len(LETTERS),
     )
 

@@ -124,7 +124,8 @@ def protocol_for(card: JudgeCard, item: Item) -> Protocol:
 def trials(
     items: Iterable[Item], card: JudgeCard, *, repeats: int = 1
 ) -> Iterator[tuple[int, Trial]]:
-    """(item index, trial) for every showing that `card`'s judge gets, of the tasks it can judge.
+    """(item index, trial) for every showing that `card`'s judge gets, of the tasks it can judge;
+    each order `repeats` times, and each time as often as it has `samples`.
 
     Pairwise and listwise: every order of `orders`, or one when the order cannot matter or only one
     can be had. Pointwise: one showing per response; equal (prompt, response) have equal keys, so
@@ -147,7 +148,7 @@ def trials(
         for k, order in enumerate(shown):
             digest = digests[k if protocol == "pointwise" else 0]
             at = "" if protocol == "pointwise" else ",".join(map(str, order))
-            for repeat in range(repeats):
+            for repeat in range(repeats * card.samples):
                 text = f"{identity} {protocol} {digest} {at} {repeat}"
                 key = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
                 yield index, Trial(key, view, order, protocol, repeat, int(key[:15], 16))

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.overlap import TrainingOverlap, training_overlaps
@@ -111,12 +111,14 @@ def prepare(plan: Plan, context: Context) -> Prepared:
     filled in here. Raises BenchError when anything is missing or does not fit."""
     tasks = tuple(make_task(spec) for text in plan.tasks for spec in parse_specs(text))
     _refuse_twins("task", [task.card.name for task in tasks])
-    context = Context(tasks, context.cache, context.threads, plan.seed, context.say)
-    judges = []
-    for text in plan.judges:
-        judge = make_judge(parse_spec(text), context)
+    context = replace(context, tasks=tasks, seed=plan.seed)
+
+    def make(text: str) -> Judge:
+        judge = make_judge(parse_spec(text), replace(context, make=make))
         judge.card = priced(judge.card)
-        judges.append(judge)
+        return judge
+
+    judges = [make(text) for text in plan.judges]
     _refuse_twins("judge", [judge.card.name for judge in judges])
     trained = frozenset[str]().union(*(judge.training_prompts for judge in judges))
     trained = frozenset() if plan.keep_trained else trained

@@ -35,13 +35,19 @@ def priced(card: JudgeCard) -> JudgeCard:
     return replace(card, usd_per_mtok=(per_input, per_cached, per_output))
 
 
-def with_cost(usage: Usage, price: Price | None) -> Usage:
-    """`usage` with its cost in US dollars. Stays unknown without a price or without both token
-    counts: a missing count is never a zero. Reasoning tokens are part of the completion."""
+def with_cost(usage: Usage, card: JudgeCard) -> Usage:
+    """`usage` with its cost in US dollars, by the card's price of tokens, or of the machine's time.
+    Stays unknown without a price or without what it is a price of: a missing count is never a zero.
+    Reasoning tokens are part of the completion."""
+    price, hour = card.usd_per_mtok, card.usd_per_hour
+    if usage.cost_usd is not None:
+        return usage
+    if price is None and hour is not None and usage.latency_s is not None:
+        return replace(usage, cost_usd=hour * usage.latency_s / 3600)
     prompt, completion = usage.prompt_tokens, usage.completion_tokens
-    if usage.cost_usd is not None or price is None or prompt is None or completion is None:
+    if price is None or prompt is None or completion is None:
         return usage
     cached = min(usage.cached_tokens or 0, prompt)  # some servers count otherwise
     per_input, per_cached, per_output = price
     cost = (prompt - cached) * per_input + cached * per_cached + completion * per_output
-    return replace(usage, cost_usd=cost / 1e6)
+    return replace(usage, cost_usd=card.price_share * cost / 1e6)

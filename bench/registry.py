@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import yaml
 
+from bench.kinds import Facts
 from bench.spec import Spec
 from bench.types import BenchError, Context, Judge, Task
 
@@ -43,6 +45,14 @@ def cards() -> dict[str, dict[str, Any]]:
     return found
 
 
+def card_in(path: Path) -> dict[str, Any]:
+    """The judge card in a YAML file. Raises BenchError when it cannot be read, or is none."""
+    try:
+        return _card(path.read_text(encoding="utf-8"), path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise BenchError(f"judge card {path} cannot be read: {error}") from error
+
+
 def _card(text: str, path: object) -> dict[str, Any]:
     try:
         card = yaml.safe_load(text)
@@ -54,9 +64,9 @@ def _card(text: str, path: object) -> dict[str, Any]:
 
 
 def default_card(kind: str) -> str:
-    """Name of the first card of this kind that is marked as a default, or else the kind itself."""
-    marked = (name for name, c in cards().items() if c["kind"] == kind and c.get("default"))
-    return next(marked, kind)
+    """Name of the first card of this kind that names a base model to train, or else the kind."""
+    trainable = (name for name, c in cards().items() if c["kind"] == kind and "base" in c)
+    return next(trainable, kind)
 
 
 def task_names() -> list[str]:
@@ -72,6 +82,18 @@ def judge_names() -> list[str]:
 def judge_kinds() -> dict[str, str]:
     """Kind of judge -> the first line of its factory's documentation, or why it does not load."""
     return _descriptions("smallclaims.judges")
+
+
+def judge_facts() -> dict[str, Facts | None]:
+    """Kind of judge -> its facts; None for a plug-in that says none, or does not load."""
+    return {name: _facts(p) for name, p in sorted(_entry_points("smallclaims.judges").items())}
+
+
+def _facts(point: EntryPoint) -> Facts | None:
+    try:
+        return getattr(_load(point), "facts", None)
+    except BenchError:  # its description says why
+        return None
 
 
 def task_descriptions() -> dict[str, str]:
@@ -116,21 +138,27 @@ def make_task(spec: Spec) -> Task:
 
 
 def resolve_judge(spec: Spec) -> Spec:
-    """A spec that names a card -> the spec of the card's kind, with the card's settings first and
-    the typed options over them. Raises BenchError with near names for a typo."""
+    """A spec that names a card, or the YAML file of one -> the spec of the card's kind, with the
+    card's settings first and the typed options over them. Raises BenchError with near names for a
+    typo."""
     points = _entry_points("smallclaims.judges")
-    if spec.name in cards():
+    own = spec.name.endswith((".yaml", ".yml"))
+    if own or spec.name in cards():
         if spec.argument:
             raise BenchError(
                 f"{spec.text!r}: {spec.name!r} is a card and takes no argument; options only, as "
                 f"in {spec.name}:option=value"
             )
-        card = dict(cards()[spec.name])
+        card = card_in(Path(spec.name)) if own else dict(cards()[spec.name])
         kind, argument = card.pop("kind"), card.pop("argument", "")
         card.pop("default", None)
-        spec = Spec(kind, argument, {**card, **spec.options}, spec.label, spec.text)
+        label = spec.label.replace(spec.name, Path(spec.name).stem, 1) if own else spec.label
+        spec = Spec(kind, argument, {**card, **spec.options}, label, spec.text)
     if spec.name not in points:
-        hint = " A model of your own: KIND:MODEL, for example litellm:openai/gpt-4.1."
+        hint = (
+            " A model of your own: KIND:MODEL, for example litellm:openai/gpt-4.1; a card of your "
+            "own: the path of its YAML file."
+        )
         raise choose("judge", spec.name, judge_names(), hint)
     return spec
 

@@ -153,7 +153,7 @@ def _work(
     try:
         with Committer(ledger) as committer, closing(_stream(judge, pending)) as verdicts:
             for verdict in verdicts:
-                usage = with_cost(verdict.usage, judge.card.usd_per_mtok)
+                usage = with_cost(verdict.usage, judge.card)
                 committer.add(replace(verdict, usage=usage))
                 progress.count(verdict.status, usage)
                 show(progress)

@@ -376,6 +376,7 @@ class JudgeCard:
     cuts: str = ""
     paid: bool = False
     usd_per_mtok: tuple[float, float, float] | None = None
+    price_share: float = 1.0
     usd_per_hour: float | None = None
 
     def __post_init__(self) -> None:
@@ -440,10 +441,13 @@ class Judge(ABC):
 class Context:
     """What a judge may use while it is being built: the run's tasks (to learn from their training
     split), a folder for what is costly to make again, the number of threads (None: the engine's
-    own choice), the run's seed, and a line to tell the user what is going on."""
+    own choice), the run's seed, whether the user agreed to code from a model's repository, a line
+    to tell the user what is going on, and how a judge of judges makes its members."""
 
     tasks: tuple[Task, ...] = ()
     cache: Path = Path()
     threads: int | None = None
     seed: int = 0
+    remote_code: bool = False
     say: Callable[[str], None] = print
+    make: Callable[[str], Judge] | None = None

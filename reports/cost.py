@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pandas as pd
@@ -24,15 +24,16 @@ _FIELDS = [f.name for f in fields(Usage)]
 
 def cost_table(ledger: Ledger, study: Study) -> pd.DataFrame:
     """One row per judge, over all tasks of the run. A judgment is one distinct trial that was
-    answered, with a verdict or without.
+    answered, with a verdict or without; of a judge with `samples`, so many of them.
 
-    `errors`: attempts that got no answer; what they cost is in `usd`. `judgments_per_s`: answers
-    over the wall time in which the judge worked, loading its model included; for a judge in this
-    process no less than what its answers took when they were computed, since they may lie in a
-    cache. A recording has no speed. Tokens: means over the judgments that have them. `usd_per_...`:
-    retries included, unknown costs at the mean of the known ones, intervals by Fieller with prompts
-    as clusters (latency: order statistics); `usd_per_correct`: of the judgments
-    whose item has a score, divided by the scores.
+    `errors`: attempts that got no answer; what they cost is in `usd`. `latency`: of one call.
+    `judgments_per_s`: answers over the wall time in which the judge worked, loading its model
+    included; for a judge in this process no less than what its answers took when they were
+    computed, since they may lie in a cache. A recording has no speed. Tokens: means over the
+    judgments that have them. `usd_per_...`: retries included,
+    unknown costs at the mean of the known ones, intervals by Fieller with prompts as clusters
+    (latency: order statistics); `usd_per_correct`: of the judgments whose item has a score,
+    divided by the scores.
     `on_frontier`: no judge of known cost is both cheaper and better, and `p_frontier` in what share
     of bootstrap resamples.
     """
@@ -59,19 +60,21 @@ def _row(
     sessions = [] if card.kind == "replay" else sessions
     wall, given = sum(w for w, _ in sessions), sum(k for _, k in sessions)
     busy = wall if card.paid else max(wall, float(latency.sum()))
+    k = card.samples
     return {
         "judge": card.name,
         "n_items": len(np.unique(item)),
         "n_prompts": len(np.unique(study.table.cluster[item])),
-        "judgments": int(answered.sum()),
-        "valid": int((status == "ok").sum()),
+        "samples": k,
+        "judgments": int(answered.sum()) // k,
+        "valid": int((status == "ok").sum()) // k,
         "errors": int((~answered).sum()),
         "wall_s": wall if sessions else math.nan,
-        "judgments_per_s": given / busy if sessions else math.nan,
+        "judgments_per_s": given / busy / k if sessions else math.nan,
         **cells({f"latency_p{100 * p:.0f}_s": _quantile(latency, p) for p in (0.5, 0.95)}),
-        **{f"{name}_per_judgment": _mean(column[name]) for name in _FIELDS[:4]},
+        **{f"{name}_per_judgment": k * _mean(column[name]) for name in _FIELDS[:4]},
         "usd": math.nan if np.isnan(usd).all() else float(np.nansum(usd)),
-        **cells(_costs(study, card.name, item, status, usd)),
+        **cells(_costs(study, card, item, status, usd)),
     }
 
 
@@ -85,7 +88,7 @@ def _mean(values: Floats) -> float:
 
 
 def _costs(
-    study: Study, judge: str, item: Ints, status: NDArray[np.str_], usd: Floats
+    study: Study, card: JudgeCard, item: Ints, status: NDArray[np.str_], usd: Floats
 ) -> dict[str, Estimate | None]:
     """Cost of 1,000 judgments, items, valid verdicts, and of one right verdict."""
     names = ("per_1000", "per_1000_items", "per_1000_valid", "per_correct")
@@ -95,7 +98,7 @@ def _costs(
     answered = status != "error"
     lost = float(np.nansum(usd[~answered])) / max(1, int(answered.sum()))
     paid, of = usd[answered] + lost, item[answered]
-    ok, scores = status[answered] == "ok", study.scores[judge][of]
+    ok, scores = status[answered] == "ok", study.scores[card.name][of]
     scored = ~np.isnan(scores)
 
     def found(rows: Bools) -> Cost:
@@ -103,13 +106,19 @@ def _costs(
         return cost(paid[rows], ok[rows], credit, of[rows], study.table.cluster[of[rows]])
 
     whole = found(np.ones(of.size, bool))
+    k = card.samples
     estimates = (
-        whole.per_1000_judgments,
+        _times(k, whole.per_1000_judgments),
         whole.per_1000_items,
-        whole.per_1000_valid,
-        found(scored).per_correct if scored.any() else None,
+        _times(k, whole.per_1000_valid),
+        _times(k, found(scored).per_correct) if scored.any() else None,
     )
     return {f"usd_{name}": e for name, e in zip(names, estimates, strict=True)}
+
+
+def _times(k: int, e: Estimate) -> Estimate:
+    """What k calls cost."""
+    return replace(e, estimate=k * e.estimate, lo=k * e.lo, hi=k * e.hi, se=k * e.se)
 
 
 def _frontier(study: Study, usd: dict[str, float]) -> tuple[list[bool | None], list[float]]:

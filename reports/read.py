@@ -5,22 +5,34 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import groupby
+from statistics import fmean
+from typing import Any
 
 import numpy as np
 
 from bench.ledger import Ledger
 from bench.outcome import top_set
+from bench.types import JudgeCard
 from reports.readings import LOST, STATUSES, Block, Floats, Ints, ItemTable, Readings, Shown
 
+Row = tuple[Any, ...]
+"""A row of Ledger.showings."""
 
-def read(ledger: Ledger, judge: str, table: ItemTable) -> Readings:
-    """One judge's readings from a ledger."""
+
+def read(ledger: Ledger, card: JudgeCard, table: ItemTable) -> Readings:
+    """The readings of the judge of that card from a ledger."""
     rows: list[tuple[int, int, int, int, int, float, float, bool]] = []
     lists: dict[int, list[Shown]] = defaultdict(list)
     many = (table.n_responses > 2).tolist()
-    for item, shown, repeat, status, utilities, confidence in ledger.showings(judge):
+    cut = np.zeros(len(table.items), np.int64)
+    showings = ledger.showings(card.name)
+    for item, shown, repeat, status, utilities, confidence, part in (
+        showings if card.samples == 1 else _averaged(showings, card.samples)
+    ):
+        cut[item] += bool(part)
         alone = "," not in shown
         top, value = _parsed(utilities, alone)
         sure = math.nan if confidence is None else confidence
@@ -46,7 +58,27 @@ def read(ledger: Ledger, judge: str, table: ItemTable) -> Readings:
         items.astype(np.int64) * len(STATUSES) + codes.astype(np.int64),
         minlength=len(table.items) * len(STATUSES),
     )
-    return Readings(judge, table, tuple(blocks), counts.reshape(-1, len(STATUSES)), lists)
+    statuses = counts.reshape(-1, len(STATUSES))
+    return Readings(card.name, table, tuple(blocks), statuses, cut, lists)
+
+
+def _averaged(showings: Iterable[Row], samples: int) -> Iterator[Row]:
+    """Every `samples` showings of an item in one order as one: the mean utilities of those with a
+    verdict. Without any, the first's status; with an answer that is still missing, that."""
+    for (item, shown, turn), several in groupby(showings, lambda r: (r[0], r[1], r[2] // samples)):
+        rows = list(several)
+        missing = [row for row in rows if row[3] in LOST]
+        given = [row for row in rows if row[3] == "ok"]
+        if missing or not given:
+            yield (item, shown, turn, (missing or rows)[0][3], None, None, None)
+            continue
+        utilities = [
+            fmean(values) for values in zip(*(json.loads(r[4]) for r in given), strict=True)
+        ]
+        sure = [row[5] for row in given if row[5] is not None]
+        confidence = fmean(sure) if len(sure) == len(given) else None
+        cut = any(row[6] for row in given)
+        yield (item, shown, turn, "ok", json.dumps(utilities), confidence, cut)
 
 
 @lru_cache(maxsize=4096)

@@ -132,7 +132,8 @@ class Block:
 
 @dataclass(frozen=True)
 class Readings:
-    """One judge's showings. `statuses`: (items, STATUSES) number of showings. `lists`: item index
+    """One judge's showings. `statuses`: (items, STATUSES) number of showings. `cut`: (items,) of
+    those, how many had a verdict on a part of what was shown. `lists`: item index
     -> order and utilities of each of its showings, for items of three and more responses; the
     utilities in item order, NaN where there is none; no order for a pointwise judge."""
 
@@ -140,6 +141,7 @@ class Readings:
     table: ItemTable
     blocks: tuple[Block, ...]
     statuses: Ints
+    cut: Ints
     lists: Mapping[int, list[Shown]]
 
     def scores(self, rule: Rule, policy: Policy = "wrong") -> Floats:

@@ -140,7 +140,9 @@ def _ceiling_share(scores: Floats, reading: Readings, chosen: Bools) -> Estimate
 
 
 def _failure_rates(group: Group, reading: Readings) -> dict[str, object]:
-    """Share of every failure status in the group's showings."""
+    """Share of every failure status in the group's showings, and of verdicts on a part of what was
+    shown (`cut`)."""
     counts = reading.statuses[group.items].sum(axis=0)
     total = int(counts.sum())
-    return {"n_showings": total, **dict(zip(FAILURES, counts[1:] / total, strict=True))}
+    cut = int(reading.cut[group.items].sum()) / total
+    return {"n_showings": total, **dict(zip(FAILURES, counts[1:] / total, strict=True)), "cut": cut}

@@ -42,7 +42,7 @@ class Study:
         table = ItemTable(ledger.items())
         groups = list(groups_of(table))
         cards = ledger.judges()
-        readings = {card.name: read(ledger, card.name, table) for card in cards}
+        readings = {card.name: read(ledger, card, table) for card in cards}
         scores = {name: reading.scores("mean") for name, reading in readings.items()}
         estimates = Estimates(table, groups)
         return cls(table, groups, cards, readings, scores, ledger.overlaps(), estimates)

@@ -10,6 +10,7 @@
 `bias`         what length, style and authorship do to each judge, relative to humans
 `calibration`  how far each judge's confidence can be believed
 `overlap`      trained judges: the score with and without items that they may have seen
+`transfer`     judges trained on one set and shown another
 `official`     the score that a benchmark's authors define, beside our strict reading
 `cost`         per judge: tokens, money, speed (the only table that depends on the clock)
 `headline`     trained judges against prompted ones: the verdict
@@ -38,6 +39,7 @@ from reports.ranking import rankings, with_ranks
 from reports.rules import rules_table
 from reports.scores import score_rows
 from reports.study import Study
+from reports.transfer import transfer_table
 from reports.transitivity import transitivity_table
 
 
@@ -61,6 +63,7 @@ def build(ledger: Ledger) -> dict[str, pd.DataFrame]:
         "bias": bias_table(study),
         "calibration": calibration_table(study),
         "overlap": overlap_table(study),
+        "transfer": transfer_table(study.cards, scores, pairs),
         "official": official_table(study),
         "cost": cost,
         "headline": headline_table(study, default_question(study), usd_per_1000(cost)),

@@ -51,6 +51,7 @@ def show(tables: Mapping[str, pd.DataFrame], console: Console) -> None:
         _groups(mine["domains"], list(overall.judge), about, console)
         _differences(mine["pairs"], overall, unit, console)
         show_verdict(mine["headline"], console)
+    _transfer(tables["transfer"], console)
     _warnings(whole, console)
 
 
@@ -140,8 +141,9 @@ def _behaviour(
     console.print(table)
     console.print(
         "flips: pairs whose verdict changes with the order; first slot: verdicts for what is shown "
-        "first. if wrong–right: the mean if all failures were wrong, or right. Tokens, dollars per "
-        "1,000 and speed are of single judgments.",
+        "first. failed: no verdict, or (cut) one on a part of the text. if wrong–right: the mean "
+        "if all failures were wrong, or right. Tokens, dollars per 1,000 and speed are of single "
+        "judgments.",
         style="dim",
     )
 
@@ -174,6 +176,24 @@ def _official(
     for note in dict.fromkeys(undefined.note):
         console.print(f"–: {note}", style="dim", markup=False, highlight=False)
     console.print("parts, and the strict reading: tables/official", style="dim")
+
+
+def _transfer(transfer: pd.DataFrame, console: Console) -> None:
+    """Trained on one set, tested on the others: a row a judge, a column a task."""
+    if transfer.empty:
+        return
+    tasks = list(transfer.task.unique())
+    table = _table("judge", "trained on", *map(escape, tasks), title="trained here, tested there")
+    for judge, rows in transfer.groupby("judge", sort=False):
+        cell = {row["task"]: row for row in rows.to_dict("records")}
+        row = (_interval(cell[t], "mean") + (" ◂" if cell[t]["at_home"] else "") for t in tasks)
+        table.add_row(escape(str(judge)), escape(rows.trained_on.iloc[0]), *row)
+    console.print()
+    console.print(table)
+    console.print(
+        "◂ trained on other prompts of this set. What the others lose against it: tables/transfer",
+        style="dim",
+    )
 
 
 def _groups(domains: pd.DataFrame, judges: list[str], data: pd.DataFrame, console: Console) -> None:
@@ -252,11 +272,12 @@ def _style(row: Mapping[Any, Any]) -> str | None:
 
 def _nature(row: Mapping[Any, Any]) -> str:
     """What a judge is, in a word or three: "null", "trained, 7B", "prompted, one order"."""
-    size = "" if pd.isna(row["parameters"]) else f", {_size(int(row['parameters']))}"
+    size = "" if pd.isna(row["parameters"]) else f", {size_text(int(row['parameters']))}"
     return f"{row['nature']}{size}{', one order' if row['one_order'] else ''}"
 
 
-def _size(parameters: int) -> str:
+def size_text(parameters: int) -> str:
+    """135M for 134,515,008 weights."""
     for unit, letter in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
         if parameters >= unit:
             return f"{parameters / unit:.3g}{letter}"
@@ -264,8 +285,8 @@ def _size(parameters: int) -> str:
 
 
 def _failures(row: Mapping[Any, Any]) -> str:
-    """Rates by status, those that are not zero."""
-    rates = {status: row[status] for status in FAILURES if row[status] > 0}
+    """Rates by status, those that are not zero, and of verdicts on a part of what was shown."""
+    rates = {status: row[status] for status in (*FAILURES, "cut") if row[status] > 0}
     return ", ".join(f"{rate:.1%} {s.replace('_', ' ')}" for s, rate in rates.items()) or "0"
 
 

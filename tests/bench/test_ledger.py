@@ -167,16 +167,20 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
         Ledger(tmp_path / "file" / "run" / "ledger.sqlite", write=True)
 
 
-def test_a_ledger_of_version_1_keeps_its_verdicts(ledger: Ledger, make_item) -> None:
-    """As the first version left it: no table of training sets, items without the newer fields."""
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_older_ledger_keeps_its_verdicts(ledger: Ledger, make_item, version: int) -> None:
+    """As those versions left it: nothing of verdicts on a part, in the first no training sets."""
     path = ledger.path
     ledger.append([verdict(t, [1.0, 0.0]) for _, t in trials(ledger.items(), CARD)])
     kept = ledger.done()
     assert kept
     ledger.close()
     with sqlite3.connect(path) as db:
-        db.execute("DROP TABLE training_sets")
-        db.execute("UPDATE meta SET value = '1' WHERE name = 'schema'")
+        for table in ("verdicts", "attempts"):
+            db.execute(f"ALTER TABLE {table} DROP COLUMN cut")
+        if version == 1:
+            db.execute("DROP TABLE training_sets")
+        db.execute(f"UPDATE meta SET value = '{version}' WHERE name = 'schema'")
     with pytest.raises(BenchError, match="with the same --out brings it up to date"):
         Ledger(path)
     with Ledger(path, write=True) as again:

@@ -157,3 +157,12 @@ def test_a_sample_holds_no_more_than_it_must(make_item) -> None:
 
     assert len(sample(stream(), 12, 0)) == 12
     assert 3 * 12 <= most <= 3 * 12 + 2
+
+
+def test_samples_are_showings_of_each_order(make_item) -> None:
+    card = JudgeCard("j", "k", ("pairwise",), samples=3)
+    made = [trial for _, trial in trials([make_item(1)], card, repeats=2)]
+    assert [trial.repeat for trial in made] == [*range(6), *range(6)]
+    assert len({trial.key for trial in made}) == len({trial.seed for trial in made}) == 12
+    with pytest.raises(BenchError, match="0 samples"):
+        JudgeCard("j", "k", ("pairwise",), samples=0)

@@ -55,12 +55,13 @@ def test_llmbar_accuracies_are_the_authors_in_every_file_and_order(mirror, llmba
         table = ItemTable(ledger.items())
         results = build(ledger)["domains"].set_index(["scope", "group", "judge"])
         subset = np.array([item.subset for item in table.items])
+        cards = {card.name: card for card in ledger.judges()}
         for (model, prompt, name), authors in statistics.items():
             judge = f"replay:llmbar/{model}/{prompt}"
             count = {
                 k: int(str(authors[k]).split(" / ")[0]) for k in authors if " / " in str(authors[k])
             }
-            reading = read(ledger, judge, table)
+            reading = read(ledger, cards[judge], table)
             here = subset == name
             assert reading.scores("first")[here].sum() == count["correct_False"]
             assert reading.scores("strict")[here].sum() == count["correct_both"]
@@ -76,7 +77,8 @@ def test_llmbar_kappas_are_mended(mirror, llmbar) -> None:
     differently there."""
     with Ledger(llmbar) as ledger:
         table = ItemTable(ledger.items())
-        reading = read(ledger, GPT4, table)
+        (card,) = (card for card in ledger.judges() if card.name == GPT4)
+        reading = read(ledger, card, table)
         results = build(ledger)["domains"].set_index(["scope", "group", "judge"])
     item, judge = reading.pair_verdicts()
     human = np.where(table.vote_top[item] == 1, 1, -1)

@@ -18,10 +18,18 @@ from reports.tables import build
 
 SCHEMA = Path(__file__).parent / "schema.json"
 KINDS = {"b": "true or false", "i": "whole", "f": "number", "O": "text", "u": "whole"}
+SMALL = JudgeCard(
+    "small",
+    "probe",
+    ("pairwise", "listwise"),
+    trained=True,
+    trained_on=("made",),
+    parameters=10,
+    revision="1",
+)
 CARDS = [
-    JudgeCard(
-        "small", "probe", ("pairwise", "listwise"), trained=True, parameters=10, revision="1"
-    ),
+    SMALL,
+    replace(SMALL, name="elsewhere", trained_on=("rewardbench2",), revision="2"),
     JudgeCard("large", "prompted", ("pairwise", "listwise"), families=("m",), settings={"a": 1}),
     JudgeCard("coin", "null", ("pairwise", "listwise"), settings={"b": 1}),
 ]

@@ -19,7 +19,7 @@ from bench.stats.cost import (
     one_way,
 )
 from bench.stats.resample import bootstrap
-from bench.types import BenchError, Usage
+from bench.types import BenchError, JudgeCard, Usage
 
 
 def table(usd, valid=None, credit=None, items=None, clusters=None, **options):
@@ -42,7 +42,8 @@ def test_cost_vector(vector):
         cached_tokens=api["cached_prompt_tokens"],
         completion_tokens=api["completion_tokens_total"],
     )
-    usd = np.full(n, with_cost(usage, price).cost_usd / n)
+    card = JudgeCard("j", "prompted", ("pairwise",), usd_per_mtok=price)
+    usd = np.full(n, with_cost(usage, card).cost_usd / n)
     valid = np.arange(n) < api["valid"]
     credit = np.arange(n) < api["correct_of_valid"]
     c = table(usd, valid, credit, np.arange(n) // 2)

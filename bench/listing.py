@@ -1,0 +1,95 @@
+"""What judges there are: kinds and cards, with what is known before one is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, requires, version
+from typing import Any
+
+import yaml
+from packaging.requirements import Requirement
+from rich.console import Console
+from rich.table import Table
+
+from bench.kinds import Facts
+from bench.registry import cards, choose, judge_facts, judge_kinds, judge_names
+from judges.prompt import load_prompt
+from reports.terminal import size_text
+
+_YES = {True: "yes", False: "no", None: "?"}
+
+
+def show_judges(console: Console) -> None:
+    """Print both lists, and how to install what is missing."""
+    facts = judge_facts()
+    properties = ("trained", "order-free", "cost", "extras")
+    kinds = _table("kind", "what it is", *properties)
+    for name, description in judge_kinds().items():
+        kinds.add_row(name, description, *_kind_cells(facts[name]))
+    table = _table("card", "kind", "size", *properties)
+    for name, card in cards().items():
+        size = size_text(card["parameters"]) if "parameters" in card else "–"
+        table.add_row(name, card["kind"], size, *_card_cells(facts.get(card["kind"]), card))
+    for shown in (kinds, table):
+        console.print(shown)
+        console.print()
+    console.print(
+        "A judge is a card, or KIND:ARGUMENT,option=value. `smallclaims judges NAME` shows a card.",
+        style="dim",
+    )
+    wanted = {extra for found in facts.values() if found for extra in found.extras}
+    for extra in sorted(extra for extra in wanted if not installed(extra)):
+        line = f"not installed: {extra} (pip install 'smallclaims[{extra}]')"
+        console.print(line, markup=False, highlight=False)
+
+
+def show_judge(name: str, console: Console) -> None:
+    """Print a card as YAML, or what a kind is. Raises BenchError with near names for a typo."""
+    if name not in judge_names():
+        raise choose("judge", name, judge_names())
+    if name in cards():
+        text = yaml.safe_dump(cards()[name], sort_keys=False, allow_unicode=True, width=96)
+    else:
+        text = f"{judge_kinds()[name]}\n"
+    console.print(text, end="", markup=False, highlight=False, soft_wrap=True)
+
+
+def _table(*heads: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for head in heads:
+        table.add_column(head, no_wrap=head != "what it is")
+    return table
+
+
+def _kind_cells(facts: Facts | None) -> tuple[str, ...]:
+    if facts is None:
+        return ("?", "?", "?", "?")
+    trained = "depends" if facts.trained is None else _YES[facts.trained]
+    order_free = "depends" if facts.order_free is None else _YES[facts.order_free]
+    return trained, order_free, facts.cost, ", ".join(facts.extras) or "none"
+
+
+def _card_cells(facts: Facts | None, card: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the kind leaves open the card says, or its prompt."""
+    if facts is None:
+        return ("?", "?", "?", "?")
+    trained = bool(card.get("trained")) if facts.trained is None else facts.trained
+    order_free = facts.order_free
+    if order_free is None and "prompt" in card:
+        order_free = load_prompt(card["prompt"]).pointwise
+    extras = ", ".join(facts.extras) or "none"
+    return _YES[trained], _YES[order_free], facts.cost, extras
+
+
+def installed(extra: str) -> bool:
+    """Whether every package of one of our extras is there."""
+    asked = [Requirement(line) for line in requires("smallclaims") or ()]
+    names = [r.name for r in asked if r.marker and r.marker.evaluate({"extra": extra})]
+    return all(map(_there, names))
+
+
+def _there(package: str) -> bool:
+    try:
+        return bool(version(package))
+    except PackageNotFoundError:
+        return False
