@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def carry(
             judges = [judge.card for judge in prepared.judges]
             ledger.write_plan(plan, prepared.items, judges, prepared.overlaps)
             (folder / "plan.json").write_text(plan.to_json(), encoding="utf-8")
-            stops = _ask(plan, prepared, ledger, limits, context.threads, console, started)
+            stops = _ask(plan, prepared, ledger, limits, context.threads, console, started, say)
     except KeyboardInterrupt:
         say(f"Interrupted. Everything answered is kept in {folder}; the same command goes on.")
         raise SystemExit(130) from None
@@ -59,6 +60,7 @@ def _ask(
     threads: int | None,
     console: Console,
     started: float,
+    say: Callable[[str], None],
 ) -> list[str]:
     """Carry the plan out, with a manifest that is there from the first question on."""
     folder, now = ledger.path.parent, time.time()
@@ -79,6 +81,7 @@ def _ask(
             repeats=plan.repeats,
             limits=limits,
             show=show,
+            say=say,
         )
     if display.used:
         session = manifest.session(now, time.monotonic() - started, threads)

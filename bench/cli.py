@@ -98,18 +98,24 @@ def compare(
     from rich.console import Console
 
     from bench.ledger import Ledger
+    from reports.cascade import cascade_table
+    from reports.cascade_view import show_cascade
     from reports.comparison import ask, show_answer
     from reports.cost import cost_table, usd_per_1000
     from reports.headline import headline_table
     from reports.study import Study
     from reports.terminal import WIDTH
 
+    console = Console(width=max(WIDTH, Console().width))
     with Ledger(run / "ledger.sqlite") as ledger:
         study = Study.of(ledger)
-        usd = usd_per_1000(cost_table(ledger, study))
-    question = ask(study, small, large, margin)
-    console = Console(width=max(WIDTH, Console().width))
-    show_answer(headline_table(study, question, usd), question, console)
+        cost = cost_table(ledger, study)
+        question = ask(study, small, large, margin)
+        show_answer(headline_table(study, question, usd_per_1000(cost)), question, console)
+        if len(question.small) == len(question.large) == 1:
+            per_item = dict(zip(cost.judge, cost.usd_per_1000_items, strict=True))
+            curve = cascade_table(ledger, study, question.small[0], question.large[0], per_item)
+            show_cascade(curve, console)
 
 
 @app.command()
@@ -271,7 +277,7 @@ def train(
     remote_code: RemoteCode = False,
 ) -> None:
     """Train a judge."""
-    from bench.prepare import cache_folder
+    from bench.prepare import cache_folder, with_members
     from bench.registry import choose, default_card, make_task, resolve_judge
     from bench.spec import parse_spec
     from bench.types import Context
@@ -282,6 +288,7 @@ def train(
     made = make_task(parse_spec(task))
     spec = resolve_judge(parse_spec(",".join([default_card(recipe), *(option or [])])))
     context = Context((made,), cache_folder(), threads, seed, remote_code, say=_say)
+    context = with_members(context)
     folder = RECIPES[recipe](spec, made, out, context)
     print(f"{folder} written. To use it: --judges {recipe}:{folder}")
 

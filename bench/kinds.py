@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 Factory = TypeVar("Factory", bound=Callable[..., Any])
-Cost = Literal["nothing", "this machine", "per call"]
+Cost = Literal["nothing", "this machine", "per call", "its members'"]
 
 
 @dataclass(frozen=True)

@@ -111,14 +111,8 @@ def prepare(plan: Plan, context: Context) -> Prepared:
     filled in here. Raises BenchError when anything is missing or does not fit."""
     tasks = tuple(make_task(spec) for text in plan.tasks for spec in parse_specs(text))
     _refuse_twins("task", [task.card.name for task in tasks])
-    context = replace(context, tasks=tasks, seed=plan.seed)
-
-    def make(text: str) -> Judge:
-        judge = make_judge(parse_spec(text), replace(context, make=make))
-        judge.card = priced(judge.card)
-        return judge
-
-    judges = [make(text) for text in plan.judges]
+    context = with_members(replace(context, tasks=tasks, seed=plan.seed))
+    judges = [_judge(text, context) for text in plan.judges]
     _refuse_twins("judge", [judge.card.name for judge in judges])
     trained = frozenset[str]().union(*(judge.training_prompts for judge in judges))
     trained = frozenset() if plan.keep_trained else trained
@@ -139,6 +133,17 @@ def prepare(plan: Plan, context: Context) -> Prepared:
                 protocol_for(judge.card, item)
     overlaps = training_overlaps(judges, items, tasks, context.say)
     return Prepared(tasks, tuple(items), tuple(judges), left_out, tuple(overlaps))
+
+
+def with_members(context: Context) -> Context:
+    """`context` with a way for judges of judges to make their members."""
+    return replace(context, make=lambda text: _judge(text, with_members(context)))
+
+
+def _judge(text: str, context: Context) -> Judge:
+    judge = make_judge(parse_spec(text), context)
+    judge.card = priced(judge.card)
+    return judge
 
 
 def _fresh(task: Task, trained: frozenset[str], plan: Plan) -> tuple[list[Item], int]:

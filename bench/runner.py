@@ -21,6 +21,7 @@ COMMIT_EVERY_S = 0.5  # at most one second of work is lost when the process is k
 COMMIT_AT = 5_000  # verdicts, for judges that answer faster than the clock
 FIRST_LOOK = 20  # this many verdicts, all unparsed, say that the prompt or the parser is wrong
 SAMPLES = 3
+TWO_ACCOUNTS = 0.01  # two accounts of a cost may differ by this share
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,10 @@ def carry_out(
     repeats: int,
     limits: Limits,
     show: Show,
+    say: Callable[[str], None] = lambda line: None,
 ) -> list[str]:
     """Ask every judge its open trials. Returns why judges were stopped early, empty when none was.
+    `say` is told where two accounts of what a judge cost differ.
 
     KeyboardInterrupt passes through after everything that came back has been committed.
     """
@@ -94,13 +97,35 @@ def carry_out(
         show(progress)
         try:
             _check_budget(judge, limits, progress)
+            before = progress.cost_usd
             _work(judge, pending, ledger, limits, progress, show)
+            if line := _two_accounts(judge, progress.cost_usd - before, progress.unpriced):
+                say(line)
             done.update(trial.key for trial in pending)  # another judge may share its identity
         except JudgeStopped as stop:
             stops.append(f"judge {judge.card.name!r} was stopped: {stop}")
         finally:
             judge.close()
     return stops
+
+
+def _two_accounts(judge: Judge, ours: float, unpriced: int) -> str:
+    """Where the library's account of the cost differs from ours by more than TWO_ACCOUNTS."""
+    theirs = judge.library_usd
+    if theirs is None or not (theirs or ours):
+        return ""
+    name = judge.card.name
+    if unpriced:
+        return (
+            f"{name}: no price is known for {judge.card.model!r}, so its cost is not counted; "
+            f"litellm says ${theirs:.4f}. usd_per_mtok=IN+CACHED+OUT gives it one."
+        )
+    if abs(ours - theirs) <= TWO_ACCOUNTS * max(ours, theirs):
+        return ""
+    return (
+        f"{name}: by our prices its answers cost ${ours:.4f}, by litellm's ${theirs:.4f}. Ours "
+        "count; one of the two lists is out of date."
+    )
 
 
 def _pending(

@@ -427,6 +427,9 @@ class Judge(ABC):
     card: JudgeCard
     training_prompts: frozenset[str] = frozenset()
     """Prompt keys that the judge was fitted on: such items leave the run."""
+    library_usd: float | None = None
+    """What the library behind the judge says that its answers so far cost, where it knows: beside
+    our own figure, which alone counts."""
 
     @abstractmethod
     def judge(self, trials: Iterable[Trial]) -> Iterator[Verdict]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
+from bench.kinds import kind
 from bench.spec import Spec
 from bench.types import (
     BenchError,
@@ -84,6 +85,7 @@ def _rates(won: Mapping[tuple[int, str], list[float]], left_out: int) -> dict[st
     return {writer: sum(wins) / len(wins) for writer, wins in pooled.items()}
 
 
+@kind(trained=False, order_free=True, cost="nothing")
 def make(spec: Spec, context: Context) -> Judge:
     """The author judge, learnt on the training split of the run's tasks."""
     if spec.argument or spec.options:

@@ -13,7 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench.types import Message, content_key
-from judges.engines.transformers import Pooled, TransformersEngine
+from judges.engines.pooling import Pooled
+from judges.engines.transformers import TransformersEngine
 
 POOLING = "mean over response and end of turn, prompt in chat form; 1"  # another way, another word
 

@@ -1,7 +1,7 @@
 """Where a local model comes from: a folder, a GGUF file inside an installed package, or the hub.
 
 Weights are safetensors; a GGUF file is turned into an ordinary model folder once. Pickled weights
-and code from a model repository are never loaded.
+are never loaded. A folder may hold a LoRA adapter alone, which names the model that it is for.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import io
 import json
 import re
 import shutil
-import struct
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,28 +22,31 @@ from pathlib import Path
 from typing import Any
 
 from bench.types import BenchError
+from judges import gguf
 
 _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
-# GGUF: bytes of a value by its type number; two types have a length of their own.
-_WIDTHS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
-_STRING, _ARRAY = 8, 9
-_CONTENT = ("*.json", "*.jinja", "*.model", "*.safetensors", "*.txt")
+_CONTENT = ("*.json", "*.jinja", "*.model", "*.py", "*.safetensors", "*.txt")
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+_ADAPTER = "adapter_config.json"
 
 
 @dataclass(frozen=True)
 class Model:
     """A model reference whose files were looked for. `path`: a model folder or a GGUF file on
-    this machine; None for a hub id. `commit`: asked for, of a hub id."""
+    this machine; None for a hub id. `commit`: asked for, of a hub id. `base`: the model that the
+    folder holds an adapter for; None for a whole model."""
 
     reference: str
     path: Path | None
     commit: str | None = None
+    base: Model | None = None
 
     @cached_property
     def revision(self) -> str:
         """What the weights are, without loading them: 64 hex digits (sha256 of the GGUF file, or
-        of the names and sha256 sums of a folder's files), or the commit of a hub id.
+        of the names and sha256 sums of a folder's files and of an adapter's base), or the commit of
+        a hub id.
 
         Raises BenchError when a hub id is neither reachable nor in the hub's cache.
         """
@@ -52,22 +54,40 @@ class Model:
             return self.commit or _hub_commit(self.reference)
         if self.path.is_file():
             return _sha256(self.path)
-        names = sorted({p for pattern in _CONTENT for p in self.path.glob(pattern)})
-        sums = "".join(f"{_sha256(p)}  {p.name}\n" for p in names)
+        # Models made of several modules have folders in their folder.
+        deep = ("", "*/") if (self.path / "modules.json").is_file() else ("",)
+        names = sorted({p for d in deep for c in _CONTENT for p in self.path.glob(d + c)})
+        sums = "".join(f"{_sha256(p)}  {p.relative_to(self.path)}\n" for p in names)
+        if self.base is not None:
+            sums += f"{self.base.revision}  base\n"
         return hashlib.sha256(sums.encode()).hexdigest()
 
     @property
     def parameters(self) -> int | None:
-        """Number of weights by the headers of the files; None for a hub id. Raises BenchError
-        when a header cannot be read."""
+        """Number of weights by the headers of the files, a base's included; None for a hub id.
+        Raises BenchError when a header cannot be read."""
         if self.path is None:
             return None
-        try:
-            if self.path.is_file():
-                return _count_gguf(self.path)
-            return sum(_count_safetensors(path) for path in self.path.glob("*.safetensors"))
-        except (ValueError, KeyError, struct.error) as error:
-            raise BenchError(f"{self.path}: the weights cannot be read: {error}") from error
+        if self.path.is_file():
+            return sum(map(prod, gguf.head(self.path).shapes.values()))
+        own = sum(_count(path) for path in self.path.glob("*.safetensors"))
+        if self.base is None:
+            return own
+        return None if self.base.parameters is None else own + self.base.parameters
+
+    @property
+    def context(self) -> int | None:
+        """Tokens that it reads at most, by its configuration; None where that does not say, or for
+        a hub id."""
+        if self.path is None or self.base is not None:
+            return self.base.context if self.base else None
+        if self.path.is_file():
+            entries = gguf.head(self.path).entries
+            return entries.get(f"{entries.get('general.architecture')}.context_length")
+        config = _json(self.path / "config.json")
+        inner = config.get("text_config", config)
+        found = inner.get("max_position_embeddings") if isinstance(inner, dict) else None
+        return found if isinstance(found, int) else None
 
     def folder(self, cache: Path, say: Callable[[str], None]) -> str:
         """What transformers loads: a folder or a hub id. A GGUF file is converted on first use,
@@ -89,10 +109,10 @@ def find(reference: str, commit: str | None = None) -> Model:
     Raises BenchError: no such folder, file or package; weights that are not safetensors.
     """
     if reference.startswith("package:"):
-        return Model(reference, _checked(_in_package(reference), reference))
+        return _here(_in_package(reference), reference)
     path = Path(reference).expanduser()
     if path.exists():
-        return Model(reference, _checked(path, reference))
+        return _here(path, reference)
     if not _HUB_ID.fullmatch(reference) or path.suffix == ".gguf":
         raise BenchError(
             f"model {reference!r}: no such folder or file. Expected: a model folder, a .gguf file, "
@@ -103,13 +123,13 @@ def find(reference: str, commit: str | None = None) -> Model:
     return Model(reference, None, commit)
 
 
-def need(*modules: str) -> None:
-    """Raises BenchError with the command that installs them when a module is missing."""
+def need(*modules: str, extras: str = "local,embedded") -> None:
+    """Raises BenchError with the command that installs `extras` when a module is missing."""
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing:
         raise BenchError(
             f"judges that run in this process need {' and '.join(missing)}: "
-            "pip install 'smallclaims[local,embedded]'"
+            f"pip install 'smallclaims[{extras}]'"
         )
 
 
@@ -131,15 +151,38 @@ def _in_package(reference: str) -> Path:
     raise BenchError(f"model {reference!r}: no such file. {package!r} holds: {', '.join(there)}")
 
 
-def _checked(path: Path, reference: str) -> Path:
+def _here(path: Path, reference: str) -> Model:
     if path.suffix == ".gguf" and path.is_file():
-        return path
-    if not (path / "config.json").is_file() or not any(path.glob("*.safetensors")):
-        raise BenchError(
-            f"model {reference!r}: {path} is neither a .gguf file nor a folder with config.json "
-            "and *.safetensors. Weights in other formats are not loaded; save them as safetensors."
-        )
-    return path
+        return Model(reference, path)
+    weights = sorted(p.name for p in path.glob("*.safetensors"))
+    if (path / "config.json").is_file() and weights:
+        return Model(reference, path)
+    if (path / _ADAPTER).is_file() and weights:
+        need("peft", extras="train")
+        about = _json(path / _ADAPTER)
+        base, commit = about.get("base_model_name_or_path"), about.get("revision")
+        if not isinstance(base, str):
+            raise BenchError(f"{path / _ADAPTER}: base_model_name_or_path: a model expected")
+        return Model(reference, path, base=find(base, commit))
+    pickled = sorted(p.name for pattern in _PICKLES for p in path.glob(pattern))
+    if pickled:
+        found = f"its weights are pickled ({pickled[0]}), and reading a pickle can run any code"
+    else:
+        found = f"{path} is neither a .gguf file nor a folder with config.json and *.safetensors"
+    raise BenchError(
+        f"model {reference!r}: {found}. Weights in other formats are not loaded; save them as "
+        "safetensors."
+    )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BenchError(f"{path} cannot be read: {error}. A JSON file expected.") from error
+    if not isinstance(found, dict):
+        raise BenchError(f"{path}: a JSON object expected")
+    return found
 
 
 def _hub_commit(name: str) -> str:
@@ -181,61 +224,32 @@ def _sha256_of(path: Path, _size: int, _mtime_ns: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _count_safetensors(path: Path) -> int:
+def _count(path: Path) -> int:
     """Weights in a safetensors file: 8 bytes of length (little-endian), then a JSON header."""
-    with path.open("rb") as file:
-        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    return sum(prod(t["shape"]) for name, t in header.items() if name != "__metadata__")
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if length > path.stat().st_size:
+                raise ValueError("its header is longer than the file")
+            header = json.loads(file.read(length))
+        return sum(prod(t["shape"]) for name, t in header.items() if name != "__metadata__")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BenchError(f"{path}: the weights cannot be read: {error}") from error
 
 
-def _count_gguf(path: Path) -> int:
-    """Weights in a GGUF file (format 2 or 3, ggml/docs/gguf.md): magic, version, two counts, the
-    metadata, which is skipped, and the shape of each tensor."""
-    with path.open("rb") as file:
-
-        def read(form: str) -> tuple[Any, ...]:
-            return struct.unpack("<" + form, file.read(struct.calcsize("<" + form)))
-
-        def skip(kind: int) -> None:
-            if kind == _STRING:
-                file.seek(read("Q")[0], 1)
-            elif kind == _ARRAY:
-                inner, length = read("IQ")
-                if inner in _WIDTHS:
-                    file.seek(_WIDTHS[inner] * length, 1)
-                else:
-                    for _ in range(length):
-                        skip(inner)
-            else:
-                file.seek(_WIDTHS[kind], 1)
-
-        magic, version, tensors, entries = read("4sIQQ")
-        if magic != b"GGUF" or version not in (2, 3):
-            raise ValueError("not a GGUF file of format 2 or 3")
-        for _ in range(entries):
-            skip(_STRING)
-            skip(read("I")[0])
-        total = 0
-        for _ in range(tensors):
-            skip(_STRING)
-            total += prod(read(f"{read('I')[0]}Q"))
-            read("IQ")  # type and offset
-    return total
-
-
-def _convert(gguf: Path, folder: Path) -> None:
+def _convert(source: Path, folder: Path) -> None:
     need("torch", "transformers", "gguf")
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".converting-", dir=folder.parent))
     try:
         with contextlib.redirect_stderr(io.StringIO()):  # progress bars of the library
-            _write_plain(gguf, temporary)
+            _write_plain(source, temporary)
         # A rename is all or nothing; where another process was first, its folder is as good.
         with contextlib.suppress(OSError):
             temporary.replace(folder)
     except (ValueError, KeyError, NotImplementedError) as error:
         raise BenchError(
-            f"{gguf}: cannot be converted ({error}). Expected: a GGUF file of a causal language "
+            f"{source}: cannot be converted ({error}). Expected: a GGUF file of a causal language "
             "model that transformers knows. Give a model folder instead."
         ) from error
     finally:
@@ -244,20 +258,20 @@ def _convert(gguf: Path, folder: Path) -> None:
         raise BenchError(f"{folder}: cannot be written; is the cache folder writable?")
 
 
-def _write_plain(gguf: Path, folder: Path) -> None:
+def _write_plain(source: Path, folder: Path) -> None:
     """Weights de-quantised to float32 in a model without quantisation: what transformers makes of
     a GGUF file itself calls itself quantised and refuses to be saved."""
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
     from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 
-    config = AutoConfig.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    config = AutoConfig.from_pretrained(source.parent, gguf_file=source.name)
     config.name_or_path = ""
     model = AutoModelForCausalLM.from_config(config)
-    loaded = load_gguf_checkpoint(str(gguf), return_tensors=True, model_to_load=model)
+    loaded = load_gguf_checkpoint(str(source), return_tensors=True, model_to_load=model)
     wrong = model.load_state_dict(loaded["tensors"], strict=False)
     tied = set(getattr(model, "_tied_weights_keys", None) or ())
     if set(wrong.missing_keys) - tied or wrong.unexpected_keys:
         raise ValueError(f"weights missing or unknown: {wrong}")
     model.tie_weights()
     model.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name).save_pretrained(folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random as _random
 from collections.abc import Callable, Iterable, Iterator
 
+from bench.kinds import kind
 from bench.spec import Spec
 from bench.types import BenchError, Context, Judge, JudgeCard, Trial, Verdict, verdict
 
@@ -26,6 +27,7 @@ def _plain(spec: Spec) -> None:
         raise BenchError(f"judge {spec.name!r} takes no argument and no options, got {spec.text!r}")
 
 
+@kind(trained=False, order_free=False, cost="nothing")
 def random(spec: Spec, context: Context) -> Judge:
     """Any response, each time anew: chance, with the position noise of chance."""
     _plain(spec)
@@ -44,6 +46,7 @@ def random(spec: Spec, context: Context) -> Judge:
     return NullJudge(card, rule)
 
 
+@kind(trained=False, order_free=False, cost="nothing")
 def first(spec: Spec, context: Context) -> Judge:
     """Whatever stands first: pure position bias."""
     _plain(spec)
@@ -57,11 +60,13 @@ def first(spec: Spec, context: Context) -> Judge:
     return NullJudge(card, lambda trial: [float(slot == 0) for slot in range(len(trial.order))])
 
 
+@kind(trained=False, order_free=True, cost="nothing")
 def longest(spec: Spec, context: Context) -> Judge:
     """The response with the most characters."""
     return _by_length(spec, 1.0, "picks the response with the most characters")
 
 
+@kind(trained=False, order_free=True, cost="nothing")
 def shortest(spec: Spec, context: Context) -> Judge:
     """The response with the fewest characters."""
     return _by_length(spec, -1.0, "picks the response with the fewest characters")

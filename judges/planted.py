@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 
+from bench.kinds import kind
 from bench.spec import Spec
 from bench.types import (
     BenchError,
@@ -82,6 +83,7 @@ class PlantedJudge(Judge):
         return draw.choice(right if draw.random() < self._planted.acc or not wrong else wrong)
 
 
+@kind(trained=False, order_free=False, cost="nothing")
 def make(spec: Spec, context: Context) -> Judge:
     """``planted:acc=.8,first=.1,long=.05,tie=.02,fail=.01``."""
     if spec.argument:

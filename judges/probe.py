@@ -1,8 +1,9 @@
 """The judge ``probe``: one linear direction in the hidden states of a small frozen model.
 
-The utility of a response is w . h, with h the mean hidden state of its tokens in one layer, so a
-preference is a difference of two numbers and order cannot matter (Representation-as-a-Judge,
-arXiv 2601.22588, on pairs and without intercept). The recipe is judges.training.probe.
+The utility of a response is w . h, with h the mean hidden states of its tokens in one layer or a
+few, so a preference is a difference of two numbers and order cannot matter
+(Representation-as-a-Judge, arXiv 2601.22588, on pairs and without intercept). The recipe is
+judges.training.probe.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.kinds import kind
 from bench.spec import Spec
 from bench.types import (
     BenchError,
@@ -28,6 +30,7 @@ from bench.types import (
     failure,
     verdict,
 )
+from judges.described import Described
 from judges.engines.transformers import TransformersEngine
 from judges.hidden import POOLING, HiddenStates
 
@@ -39,19 +42,9 @@ WEIGHTS, ABOUT = "probe.safetensors", "probe.json"
 
 
 @dataclass(frozen=True)
-class Described:
-    """What a card says beside the settings. `licence`: of the base model's weights. `families`:
-    see JudgeCard."""
-
-    description: str = "linear probe on mean hidden states"
-    licence: str | None = None
-    families: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class TrainedProbe:
-    """`weights`: float32 (width,). `about`: how it was made, as JSON values. Of these the judge
-    needs `base` (reference of the model), `base_revision`, `dtype`, `layer` (0: embeddings),
+    """`weights`: float32 (layers, width). `about`: how it was made, as JSON values. Of these the
+    judge needs `base` (reference of the model), `base_revision`, `dtype`, `layers` (0: embeddings),
     `tasks` (names) and `prompts` (keys that it was trained on)."""
 
     weights: NDArray[np.float32]
@@ -99,17 +92,18 @@ def load(folder: Path) -> TrainedProbe:
 
 
 def _check(about: Any, weights: NDArray[Any]) -> None:
-    kinds = {"base": str, "base_revision": str, "dtype": str, "layer": int, "tasks": list}
-    for field, kind in {**kinds, "prompts": list, "pooling": str}.items():
-        if not isinstance(about[field], kind):
-            raise ValueError(f"{ABOUT}: {field} is {about[field]!r}; {kind.__name__} expected")
-    if about["layer"] < 0:
-        raise ValueError(f"{ABOUT}: layer is {about['layer']}; 0 or more expected")
+    kinds = {"base": str, "base_revision": str, "dtype": str, "layers": list, "tasks": list}
+    for field, type_ in {**kinds, "prompts": list, "pooling": str}.items():
+        if not isinstance(about[field], type_):
+            raise ValueError(f"{ABOUT}: {field} is {about[field]!r}; {type_.__name__} expected")
+    if not about["layers"] or not all(type(n) is int and n >= 0 for n in about["layers"]):
+        raise ValueError(f"{ABOUT}: layers are {about['layers']}; whole numbers from 0 expected")
     if about["pooling"] != POOLING:
         raise ValueError(f"states were pooled as {about['pooling']!r}, now it is {POOLING!r}")
     finite = abs(weights) < float("inf")  # false for nan as well
-    if weights.ndim != 1 or weights.dtype != "float32" or not finite.all():
-        raise ValueError(f"{WEIGHTS}: finite float32 weights of shape (width,) expected")
+    rows = len(about["layers"])
+    if weights.shape[:-1] != (rows,) or weights.dtype != "float32" or not finite.all():
+        raise ValueError(f"{WEIGHTS}: finite float32 weights of shape ({rows}, width) expected")
 
 
 class ProbeJudge(Judge):
@@ -127,12 +121,12 @@ class ProbeJudge(Judge):
         self._probe, self._engine = probe, engine
         self._hidden = HiddenStates(engine, context.cache)
         self.training_prompts = frozenset(about["prompts"])
-        read_as = {field: about[field] for field in ("base_revision", "dtype", "layer", "pooling")}
-        self.card = JudgeCard(
+        read_as = {field: about[field] for field in ("base_revision", "dtype", "layers", "pooling")}
+        card = JudgeCard(
             name=spec.label or spec.text,
             kind="probe",
             protocols=("pointwise",),
-            description=described.description,
+            description="linear probe on mean hidden states",
             order_free=True,
             model=about["base"],
             revision=hashlib.sha256(probe.data).hexdigest(),
@@ -140,23 +134,23 @@ class ProbeJudge(Judge):
             parameters=engine.parameters,
             trained=True,
             trained_on=tuple(about.get("asked", about["tasks"])),
-            families=described.families,
-            licence=described.licence,
         )
+        self.card = described.on(card)
 
     def judge(self, trials: Iterable[Trial]) -> Iterator[Verdict]:
         """One verdict per trial, in their order."""
         import numpy as np
 
-        layer, weights = self._probe.about["layer"], self._probe.weights.astype(np.float64)
+        layers = self._probe.about["layers"]
+        weights = self._probe.weights.astype(np.float64).ravel()
         for trial in trials:
-            found = self._hidden.pooled(trial.item.prompt, trial.shown[0].text, layer)
+            found = self._hidden.pooled(trial.item.prompt, trial.shown[0].text, max(layers))
             usage = Usage(prompt_tokens=found.tokens, latency_s=found.seconds)
             if found.states is None:
                 note = "prompt and response are longer than the model reads"
                 yield failure(trial, Status.TRUNCATED, usage=usage, note=note)
             else:
-                utility = float(found.states[layer].astype(np.float64) @ weights)
+                utility = float(found.states[layers].astype(np.float64).ravel() @ weights)
                 yield verdict(trial, [utility], raw=f"{utility:.6g}", usage=usage)
 
     def close(self) -> None:
@@ -164,6 +158,7 @@ class ProbeJudge(Judge):
         self._engine.close()
 
 
+@kind(trained=True, order_free=True, cost="this machine", extras=("local",))
 def make(spec: Spec, context: Context) -> Judge:
     """The judge ``probe:FOLDER``, or without a folder one that is trained on first use, on the
     training split of the run's tasks, and kept in the cache.

@@ -4,245 +4,203 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
-from itertools import islice
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any, Literal, cast
 
 from bench.spec import Spec
-from bench.types import (
-    BenchError,
-    Context,
-    Judge,
-    JudgeCard,
-    Status,
-    Trial,
-    Usage,
-    Verdict,
-    failure,
-    verdict,
-)
-from judges.engines.base import ChoiceEngine, Conversation, LetterScores, Reply, TextEngine
-from judges.parsers import PARSERS, RATERS, VERSION
-from judges.prompt import LETTERS, Prompt, load_prompt
+from bench.types import BenchError, Judge, JudgeCard, Status, Trial, Verdict, failure
+from bench.types import verdict as given
+from judges.described import Described
+from judges.engines.base import AnswerEngine, AnswerScores, Reply, Request, TextEngine
+from judges.parsers import PARSERS, VERSION, Asked
+from judges.prompt import LETTERS, Prompt
 
 RAW = 20_000  # characters of a reply that are kept: its end, where the verdict is
-BATCH = 256  # trials handed to a choice engine at a time, which sorts them by length
+
+Read = Literal["text", "probabilities"]
 
 
 @dataclass(frozen=True)
-class ApiSettings:
-    """Options of ``litellm:MODEL``; the last four change no verdict and are no part of the
-    identity. `timeout`: seconds for one call. `concurrency`: calls in flight at most.
-    `usd_per_mtok`: price of input, cached input and output, for a model without a list price.
-    `families`: see JudgeCard."""
+class Asking(Described):
+    """Options of every judge that is asked in words. `prompt`: a name, or the path of a YAML file.
+    `read`: the verdict from the text, or from the probabilities of the possible answers; None: what
+    the kind does by default. `min_mass`: least probability that these must have together, read from
+    probabilities. `k`: calls whose verdicts are averaged into one. `weights`: of the aspects that a
+    prompt has rated, in its order; equal where none are given."""
 
     prompt: str = "choice"
-    temperature: float | None = 0.0
-    max_tokens: int = 512
-    seed: int | None = None
-    api_base: str | None = None
-    timeout: float = 120.0
-    concurrency: int = 16
-    usd_per_mtok: tuple[float, ...] | None = None
-    families: tuple[str, ...] = ()
+    read: str | None = None
+    min_mass: float = 0.01
+    k: int = 1
+    weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        price = self.usd_per_mtok
-        if price is not None and (len(price) != 3 or not all(0 <= p < math.inf for p in price)):
-            raise BenchError(
-                f"usd_per_mtok is {price}; three numbers from 0 expected: INPUT+CACHED+OUTPUT in "
-                "US dollars per million tokens, for example 2.5+1.25+10"
-            )
-
-
-@dataclass(frozen=True)
-class LocalSettings:
-    """Options of ``transformers:MODEL``. `dtype`: of the weights. The other three describe the
-    model on a card."""
-
-    prompt: str = "choice-letter"
-    dtype: str = "float32"
-    licence: str | None = None
-    families: tuple[str, ...] = ()
-    description: str | None = None
-
-
-def litellm(spec: Spec, context: Context) -> Judge:
-    """The judge ``litellm:PROVIDER/MODEL``: a verdict read from the model's text.
-
-    Raises BenchError for a missing key, an unknown provider or a bad option.
-    """
-    from judges.engines.litellm import LitellmEngine, Sampling
-
-    settings = spec.settings(ApiSettings)
-    model = _model(spec, "litellm:openai/NAME")
-    prompt = load_prompt(settings.prompt)
-    sampling = Sampling(settings.temperature, settings.max_tokens, settings.seed, settings.api_base)
-    engine = LitellmEngine(
-        model, sampling, concurrency=settings.concurrency, timeout_s=settings.timeout
-    )
-    card = _card(spec, prompt, model, {"engine": "litellm", **asdict(sampling)})
-    price = cast(tuple[float, float, float] | None, settings.usd_per_mtok)
-    card = replace(card, paid=True, usd_per_mtok=price, families=settings.families)
-    return PromptedJudge(card, prompt, engine)
-
-
-def transformers(spec: Spec, context: Context) -> Judge:
-    """The judge ``transformers:MODEL``: a verdict from the probabilities of the answer letters.
-
-    Raises BenchError for a model that is not there, or a prompt whose answer is no letter.
-    """
-    from judges.engines.transformers import TransformersEngine
-
-    settings = spec.settings(LocalSettings)
-    model = _model(spec, "transformers:FOLDER")
-    prompt = load_prompt(settings.prompt)
-    engine = TransformersEngine(model, context, dtype=settings.dtype)
-    own = {"engine": "transformers", "verdict": "letter probabilities", "dtype": settings.dtype}
-    card = _card(spec, prompt, model, own)
-    card = replace(
-        card,
-        revision=engine.revision,
-        parameters=engine.parameters,
-        licence=settings.licence,
-        families=settings.families,
-        description=settings.description or card.description,
-    )
-    return PromptedJudge(card, prompt, engine)
+        if self.read not in (None, "text", "probabilities"):
+            raise BenchError(f"read is {self.read!r}; text or probabilities expected")
+        if not 0 <= self.min_mass < 1:
+            raise BenchError(f"min_mass is {self.min_mass}; from 0 to below 1 expected")
+        if self.k < 1:
+            raise BenchError(f"k is {self.k}; 1 or more calls expected")
+        if self.weights and (min(self.weights) < 0 or not 0 < sum(self.weights) < math.inf):
+            raise BenchError(f"weights are {self.weights}; from 0 expected, and not all 0")
 
 
 class PromptedJudge(Judge):
-    """A prompt, its parser and an engine. With a text engine the verdict is read from the text:
-    the response named gets utility 1, those of a tie share it, a rated one its rating. With a
-    choice engine the utilities are the probabilities of the letters, normalised; a rated response
-    has the mean of the ratings, each weighed by its probability (G-Eval, arXiv:2303.16634)."""
+    """A prompt, its parser and an engine. From text, the response named gets utility 1, those of a
+    tie share it, a rated one its rating. From probabilities, letters have theirs, normalised, and
+    a rated response has the mean rating (G-Eval, arXiv:2303.16634)."""
 
-    def __init__(self, card: JudgeCard, prompt: Prompt, engine: TextEngine | ChoiceEngine) -> None:
-        if not isinstance(engine, TextEngine):
-            _check_signs(prompt)
-        self.card, self._prompt, self._engine = card, prompt, engine
+    def __init__(
+        self,
+        card: JudgeCard,
+        prompt: Prompt,
+        engine: TextEngine | AnswerEngine,
+        read: Read = "text",
+        min_mass: float = 0.0,
+        weights: tuple[float, ...] = (),
+    ) -> None:
+        self.card, self.prompt, self._engine = card, prompt, engine
+        self._read_as, self._min_mass, self.weights = read, min_mass, weights
 
     def judge(self, trials: Iterable[Trial]) -> Iterator[Verdict]:
         """One verdict per trial, as they come; see Judge."""
-        if isinstance(self._engine, TextEngine):
-            return self._from_text(self._engine, trials)
-        return self._from_letters(self._engine, trials)
+        if self._read_as == "text":
+            return self._from_text(cast(TextEngine, self._engine), trials)
+        return self._from_probabilities(cast(AnswerEngine, self._engine), trials)
+
+    @property
+    def library_usd(self) -> float | None:  # type: ignore[override]
+        """See Judge; of an engine that asks somebody else."""
+        usd: float | None = getattr(self._engine, "library_usd", None)
+        return usd
 
     def close(self) -> None:
         """Free the engine."""
         self._engine.close()
 
     def _from_text(self, engine: TextEngine, trials: Iterable[Trial]) -> Iterator[Verdict]:
-        asked = ((trial, self._prompt.render(trial)) for trial in trials)
-        requests = (((trial, conversation), conversation) for trial, conversation in asked)
-        with closing(cast(Any, engine.generate(requests))) as replies:
-            for (trial, conversation), reply in replies:
-                yield self._read(trial, conversation, reply)
+        with closing(cast(Any, engine.generate(self._requests(trials)))) as replies:
+            for (trial, request), reply in replies:
+                yield self._read(trial, request, reply)
 
-    def _read(self, trial: Trial, conversation: Conversation, reply: Reply) -> Verdict:
+    def _from_probabilities(
+        self, engine: AnswerEngine, trials: Iterable[Trial]
+    ) -> Iterator[Verdict]:
+        with closing(cast(Any, engine.answer_logprobs(self._requests(trials)))) as replies:
+            for (trial, request), scores in replies:
+                yield self._weigh(trial, request, scores)
+
+    def _requests(self, trials: Iterable[Trial]) -> Iterator[tuple[tuple[Trial, Request], Request]]:
+        for trial in trials:
+            answers = self.prompt.answers(len(trial.order)) or ()
+            request = Request(self.prompt.render(trial), answers, trial.seed)
+            yield (trial, request), request
+
+    def _read(self, trial: Trial, request: Request, reply: Reply) -> Verdict:
         raw = _capped(reply.text)
         if reply.failed is not None:
             return failure(trial, reply.failed, raw=raw, usage=reply.usage, note=reply.note)
-        n, tie = len(trial.order), "tie" in self._prompt.returns
-        shown = "\n".join(message.content for message in conversation)
-        if self._prompt.scale is not None:
-            rated = RATERS[self._prompt.parser](reply.text, self._prompt.scale, shown)
-            if rated.rating is not None:
-                return verdict(trial, [rated.rating], raw=raw, usage=reply.usage)
-            return _unread(trial, reply, raw, rated.status, rated.note)
-        reading = PARSERS[self._prompt.parser](reply.text, n, tie, shown)
-        if reading.status is Status.OK:
-            share = 1.0 / len(reading.winners)
-            utilities = [share if i in reading.winners else 0.0 for i in range(n)]
-            return verdict(trial, utilities, raw=raw, usage=reply.usage)
-        return _unread(trial, reply, raw, reading.status, reading.note)
+        shown = "\n".join(message.content for message in request.conversation)
+        asked = Asked(len(trial.order), self.prompt, shown, self.weights)
+        read = PARSERS[self.prompt.parser](reply.text, asked)
+        if read.utilities is not None:
+            return given(trial, read.utilities, raw=raw, usage=reply.usage)
+        status, note = read.status, read.note
+        if reply.cut:
+            status, note = Status.TRUNCATED, f"the limit of tokens was reached; {note}"
+        return failure(trial, status, raw=raw, usage=reply.usage, note=note)
 
-    def _from_letters(self, engine: ChoiceEngine, trials: Iterable[Trial]) -> Iterator[Verdict]:
-        source = iter(trials)
-        while batch := list(islice(source, BATCH)):
-            conversations = [self._prompt.render(trial) for trial in batch]
-            signs = [_signs(self._prompt, trial) for trial in batch]
-            scores = engine.letter_logprobs(conversations, signs)
-            for trial, asked in zip(batch, signs, strict=True):
-                start = time.perf_counter()
-                score = next(scores)
-                # The time of a batch of the engine's falls on its first trial; sums are right.
-                yield _scored(trial, asked, score, time.perf_counter() - start)
+    def _weigh(self, trial: Trial, request: Request, scores: AnswerScores) -> Verdict:
+        """Log-probabilities of the answers -> a verdict; `mass` is what they sum to."""
+        probabilities = [math.exp(value) for value in scores.logprobs]
+        mass = math.fsum(probabilities)
+        named = dict(zip(request.answers, map(_short, probabilities), strict=False))
+        told = {"note": scores.note} if scores.note and scores.failed is None else {}
+        raw = json.dumps({**named, "mass": _short(mass), **told}) if named else ""
+        usage = scores.usage
+        if scores.failed is not None:
+            return failure(trial, scores.failed, raw=raw, usage=usage, note=scores.note)
+        if not math.isfinite(max(scores.logprobs)) or mass < self._min_mass:
+            answers = ", ".join(request.answers)
+            note = f"the answers {answers} have {mass:.2g} of the probability together"
+            return failure(trial, Status.UNPARSED, raw=raw, usage=usage, note=note)
+        utilities = self.prompt.utilities(scores.logprobs)
+        sure = max(utilities) if trial.protocol != "pointwise" else None
+        return given(trial, utilities, confidence=sure, raw=raw, usage=usage)
 
 
-def _check_signs(prompt: Prompt) -> None:
-    """Raises BenchError for a prompt whose answer is not one sign that an engine can weigh."""
-    if prompt.scale is not None:
-        if not 0 <= prompt.scale[0] < prompt.scale[1] <= 9:
-            raise BenchError(
-                f"prompt {prompt.name!r} has the scale {list(prompt.scale)}; an engine that scores "
-                "digits needs one from 0 to 9 at the most, for example rating-digit"
-            )
-    elif prompt.returns != ("letter",):
+def prompted(
+    spec: Spec,
+    model: str,
+    asking: Asking,
+    prompt: Prompt,
+    engine: TextEngine | AnswerEngine,
+    default: Read,
+    settings: dict[str, Any],
+) -> PromptedJudge:
+    """The judge that `engine` is with this prompt. `default`: how the kind reads a verdict where
+    nothing is said, and where the prompt can be read so. `settings`: the engine's part of the
+    identity.
+
+    Raises BenchError where the answers of the prompt have no probabilities to read.
+    """
+    read = how_to_read(asking, prompt, default)
+    mass = asking.min_mass if read == "probabilities" else 0.0
+    identity = {
+        **settings,
+        "read": read,
+        **({"min_mass": mass} if mass else {}),
+        **({"samples": asking.k} if asking.k > 1 else {}),
+        **({"weights": asking.weights} if asking.weights else {}),
+        "prompt": prompt.name,
+        "prompt_key": prompt.key,
+        "parser": f"{prompt.parser} {VERSION}",
+    }
+    card = JudgeCard(
+        name=spec.label or spec.text,
+        kind="prompted",
+        protocols=prompt.protocols,
+        description=f"{model} asked with the prompt {prompt.name!r}",
+        order_free=prompt.pointwise,
+        sees=prompt.sees,
+        model=model,
+        settings=identity,
+        samples=asking.k,
+        max_responses=len(LETTERS),
+    )
+    if asking.weights and len(asking.weights) != len(prompt.aspects):
         raise BenchError(
-            f"prompt {prompt.name!r} may return {', '.join(prompt.returns)}; an engine that "
-            "scores letters needs one that returns a letter alone, for example choice-letter"
+            f"{spec.text!r}: {len(asking.weights)} weights; the prompt {prompt.name!r} has "
+            f"{len(prompt.aspects)} aspects: {', '.join(prompt.aspects) or 'none'}"
         )
+    return PromptedJudge(asking.on(card), prompt, engine, read, mass, asking.weights)
 
 
-def _signs(prompt: Prompt, trial: Trial) -> str:
-    """The signs that the answer may be: a letter for each response shown, or a digit."""
-    if prompt.scale is None:
-        return LETTERS[: len(trial.order)]
-    low, high = prompt.scale
-    return "".join(map(str, range(low, high + 1)))
+def how_to_read(asking: Asking, prompt: Prompt, default: Read) -> Read:
+    """From text, or from probabilities. Raises BenchError where the prompt's answer is not one sign
+    and probabilities were asked for."""
+    weighable = prompt.answers(2) is not None
+    if asking.read == "probabilities" and not weighable:
+        raise BenchError(
+            f"prompt {prompt.name!r} is not answered with one letter, digit or word, so there are "
+            "no probabilities to read. Take read=text, or a prompt such as choice-letter, "
+            "rating-digit, yes-no."
+        )
+    wanted = cast(Read, asking.read or default)
+    return wanted if weighable else "text"
 
 
-def _unread(trial: Trial, reply: Reply, raw: str, status: Status, note: str) -> Verdict:
-    if reply.cut:
-        status, note = Status.TRUNCATED, f"the limit of tokens was reached; {note}"
-    return failure(trial, status, raw=raw, usage=reply.usage, note=note)
-
-
-def _scored(trial: Trial, signs: str, score: LetterScores, seconds: float) -> Verdict:
-    """Log-probabilities of the signs -> a verdict; `mass` is what they sum to."""
-    usage = Usage(prompt_tokens=score.prompt_tokens, completion_tokens=0, latency_s=seconds)
-    probabilities = [math.exp(value) for value in score.logprobs]
-    named = dict(zip(signs, (float(f"{p:.6g}") for p in probabilities), strict=False))
-    raw = json.dumps({**named, "mass": float(f"{math.fsum(probabilities):.6g}")})
-    if score.truncated:
-        note = "the prompt is longer than the model reads"
-        return failure(trial, Status.TRUNCATED, raw=raw, usage=usage, note=note)
-    top = max(score.logprobs)
-    if not math.isfinite(top):
-        note = f"the signs {signs} have no probability"
-        return failure(trial, Status.UNPARSED, raw=raw, usage=usage, note=note)
-    weights = [math.exp(value - top) for value in score.logprobs]  # tiny masses keep their ratio
-    total = math.fsum(weights)
-    if trial.protocol == "pointwise":
-        mean = math.fsum(int(s) * w for s, w in zip(signs, weights, strict=True)) / total
-        return verdict(trial, [mean], raw=raw, usage=usage)
-    utilities = [weight / total for weight in weights]
-    return verdict(trial, utilities, confidence=max(utilities), raw=raw, usage=usage)
-
-
-def _model(spec: Spec, example: str) -> str:
+def model_of(spec: Spec, example: str) -> str:
+    """The argument of a spec. Raises BenchError where there is none."""
     if not spec.argument:
         raise BenchError(f"{spec.text!r} names no model; one expected, for example {example}")
     return spec.argument
 
 
-def _card(spec: Spec, prompt: Prompt, model: str, settings: dict[str, Any]) -> JudgeCard:
-    own = {"prompt": prompt.name, "prompt_key": prompt.key, "parser": f"{prompt.parser} {VERSION}"}
-    return JudgeCard(
-        name=spec.label or spec.text,
-        kind="prompted",
-        protocols=prompt.protocols,
-        description=f"{model} asked with the prompt {prompt.name!r}",
-        order_free=prompt.scale is not None,
-        sees=("text", "reference") if prompt.uses_reference else ("text",),
-        model=model,
-        settings={**settings, **own},
-        max_responses=len(LETTERS),
-    )
+def _short(value: float) -> float:
+    return float(f"{value:.6g}")
 
 
 def _capped(text: str) -> str:

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.kinds import kind
 from bench.spec import Spec
 from bench.types import (
     BenchError,
@@ -99,6 +100,7 @@ class ReplayJudge(Judge):
             )
 
 
+@kind(trained=None, order_free=None, cost="nothing")
 def make(spec: Spec, context: Context) -> Judge:
     """The judge that `spec` asks for, its recording read and checked.
 

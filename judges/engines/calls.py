@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
-from concurrent.futures import Future
 from functools import partial
 from itertools import islice
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 Tag = TypeVar("Tag")
 Request = TypeVar("Request")
@@ -34,39 +34,59 @@ def in_flight(
     the thread is joined.
     """
     source = iter(requests)
-    answered: SimpleQueue[tuple[Tag, Future[Answer]]] = SimpleQueue()
     drawn = 0
-    with _Loop(finish) as loop:
+    loop: _Loop[Tag, Request, Answer] = _Loop(ask, finish)
+    with loop:
         while True:
             for tag, request in islice(source, limit - drawn):
-                future = asyncio.run_coroutine_threadsafe(ask(request), loop)
-                future.add_done_callback(partial(_hand_over, answered, tag))
+                loop.start(tag, request)
                 drawn += 1
             if not drawn:
                 return
-            tag, future = answered.get()
-            yield tag, future.result()
+            tag, task = loop.answered.get()
+            yield tag, task.result()
             drawn -= 1
 
 
-def _hand_over(
-    answered: SimpleQueue[tuple[Tag, Future[Answer]]], tag: Tag, future: Future[Answer]
-) -> None:
-    answered.put((tag, future))
+class _Loop(Generic[Tag, Request, Answer]):
+    """An event loop in a thread, for the length of a with block. `answered`: what is done."""
 
-
-class _Loop:
-    """An event loop in a thread, for the length of a with block."""
-
-    def __init__(self, finish: Callable[[], Awaitable[None]]) -> None:
-        self._finish = finish
-        self._started = threading.Event()
+    def __init__(
+        self,
+        ask: Callable[[Request], Coroutine[Any, Any, Answer]],
+        finish: Callable[[], Awaitable[None]],
+    ) -> None:
+        self.answered: SimpleQueue[tuple[Tag, asyncio.Task[Answer]]] = SimpleQueue()
+        self._ask, self._finish = ask, finish
+        self._handed: deque[tuple[Tag, Request]] = deque()
+        self._called = False
+        self._ready = threading.Event()
         # daemon: a second Ctrl-C while the thread is joined must not hang the interpreter.
         self._thread = threading.Thread(target=lambda: asyncio.run(self._live()), daemon=True)
 
+    def start(self, tag: Tag, request: Request) -> None:
+        """Ask one request. A busy loop is called once for all that it is handed meanwhile: each
+        call of a loop from another thread writes to a socket."""
+        self._handed.append((tag, request))
+        if not self._called:
+            self._called = True
+            self._loop.call_soon_threadsafe(self._start_all)
+
+    def _start_all(self) -> None:
+        self._called = False  # before the last look: what is handed over after it calls again
+        while self._handed:
+            tag, request = self._handed.popleft()
+            task = self._loop.create_task(self._ask(request))
+            task.add_done_callback(partial(self._done, tag))
+
+    def _done(self, tag: Tag, task: asyncio.Task[Answer]) -> None:
+        if not task.cancelled():
+            task.exception()  # seen: of many that fail together the caller takes one
+        self.answered.put((tag, task))
+
     async def _live(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        self._started.set()
+        self._ready.set()
         await self._stop.wait()
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
@@ -74,10 +94,9 @@ class _Loop:
         await asyncio.gather(*others, return_exceptions=True)
         await self._finish()
 
-    def __enter__(self) -> asyncio.AbstractEventLoop:
+    def __enter__(self) -> None:
         self._thread.start()
-        self._started.wait()
-        return self._loop
+        self._ready.wait()
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)

@@ -41,11 +41,22 @@ class ChatTokens:
         ids: list[int] = []
         for piece in re.split(f"([{''.join(back)}])", rendered) if back else [rendered]:
             ids += self.text(back[piece]) if piece in back else self._encode(piece, False)
+        if not ids:
+            raise BenchError(
+                f"model {self._reference!r}: its chat template shows nothing of these messages"
+            )
         return ids
 
     def text(self, text: str) -> list[int]:
         """Text as ordinary characters: no special token comes of it."""
         return self._encode(_utf8(text), True)
+
+    def spelt(self, tokens: Sequence[int]) -> str:
+        """Tokens as text, special ones left out."""
+        text: str = self._tokenizer.decode(
+            tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return text
 
     def _encode(self, text: str, split: bool) -> list[int]:
         found = self._tokenizer(text, add_special_tokens=False, split_special_tokens=split)

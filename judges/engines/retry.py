@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,11 +15,11 @@ Answer = TypeVar("Answer")
 
 class Transient(Exception):
     """A failure that may pass. `note`: what happened, without secrets. `retry_after`: seconds
-    that the server asked to wait, or None."""
+    that the server asked to wait, or None. `busy`: it says that it is asked too much."""
 
-    def __init__(self, note: str, retry_after: float | None = None) -> None:
+    def __init__(self, note: str, retry_after: float | None = None, *, busy: bool = False) -> None:
         super().__init__(note)
-        self.note, self.retry_after = note, retry_after
+        self.note, self.retry_after, self.busy = note, retry_after, busy
 
 
 @dataclass(frozen=True)
@@ -33,43 +32,36 @@ class Backoff:
     cap_s: float = 60.0
     patience_s: float = 300.0
 
-    def wait_s(self, failures: int, asked: float | None) -> float:
+    def wait_s(self, failures: int, asked: float | None = None) -> float:
         """Seconds before the next call: never less than was asked; the own share is drawn between
         half and all of the exponential step, so that many callers do not return together."""
+        step = self.base_s * 2.0 ** min(failures - 1, 60)
         # The draw moves waits, never verdicts: it needs no seed.
-        own = min(self.cap_s, self.base_s * 2.0 ** (failures - 1)) * random.uniform(0.5, 1.0)
+        own = min(self.cap_s, step) * random.uniform(0.5, 1.0)
         return own if asked is None else asked + own * 0.1
 
 
-class Retry:
-    """Calls that share one server: what it tells one of them to wait, all of them wait."""
-
-    def __init__(self, backoff: Backoff) -> None:
-        self._backoff = backoff
-        self._quiet_until = 0.0  # time.monotonic
-
-    async def __call__(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
-        """The answer of `ask`, called again after each Transient until attempts or patience run
-        out: then the last Transient is raised, its note saying after how many calls."""
-        waited = 0.0
-        for calls in range(1, self._backoff.attempts + 1):
-            while (quiet := self._quiet_until - time.monotonic()) > 0:
-                waited += quiet
-                await asyncio.sleep(quiet + random.uniform(0, self._backoff.base_s / 10))
-            try:
-                return await ask()
-            except Transient as error:
-                wait = self._backoff.wait_s(calls, error.retry_after)
-                if calls == self._backoff.attempts or waited + wait > self._backoff.patience_s:
-                    longer = error.retry_after and error.retry_after > self._backoff.patience_s
-                    asked = f", asked to wait {error.retry_after:.0f} s" if longer else ""
-                    raise Transient(f"{error.note} after {calls} calls{asked}") from error
-                if error.retry_after is not None:
-                    until = time.monotonic() + error.retry_after
-                    self._quiet_until = max(self._quiet_until, until)
-            waited += wait
-            await asyncio.sleep(wait)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+async def asked_again(
+    ask: Callable[[], Awaitable[Answer]], backoff: Backoff, hold: Callable[[float], None]
+) -> Answer:
+    """The answer of `ask`, called again after each Transient until attempts or patience run out:
+    then the last Transient is raised, its note saying after how many calls. `hold` is given the
+    seconds that the server asked to wait, for others that ask the same server."""
+    waited = 0.0
+    for calls in range(1, backoff.attempts + 1):
+        try:
+            return await ask()
+        except Transient as error:
+            wait, asked = backoff.wait_s(calls, error.retry_after), error.retry_after
+            if calls == backoff.attempts or waited + wait > backoff.patience_s:
+                longer = asked is not None and asked > backoff.patience_s
+                told = f", asked to wait {asked:.0f} s" if longer else ""
+                raise Transient(f"{error.note} after {calls} calls{told}") from error
+            if asked is not None:
+                hold(asked)
+        waited += wait
+        await asyncio.sleep(wait)
+    raise AssertionError("unreachable: the last attempt returns or raises")
 
 
 def retry_after_s(value: str | None) -> float | None:

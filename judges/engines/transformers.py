@@ -1,67 +1,54 @@
-"""A model of this machine by transformers: letter probabilities and hidden states, no decoding.
+"""A model of this machine by transformers: probabilities of answers and of whole responses, hidden
+states, and text. What is computed how stands in a file each; here is who asks for it.
 
 On a CPU one sequence is read at a time: a batch is no faster there, and this way a score is the
-same to the last bit whatever was asked before it, also when a run is resumed. For hidden states
-prompt and response are two segments, and a prompt that the response before had too is not read
-again. On a GPU letter probabilities are computed for sequences of similar length together.
+same to the last bit whatever was asked before it, also when a run is resumed. On a GPU sequences of
+similar length are scored together, but text is written one at a time, see judges.engines.decoding.
 """
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property, partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import islice
+from typing import Any, TypeVar
 
-from bench.types import BenchError, Context, Message
+from bench.types import BenchError, Context, Message, Status, Usage
 from judges import models
-from judges.engines.chat import ChatTokens
+from judges.engines.answer_scores import Spellings, next_token_logprobs
+from judges.engines.base import AnswerScores, Reply, Request, Tag
+from judges.engines.batches import Batches, Done
+from judges.engines.continuing import Continued, continued
+from judges.engines.decoding import NO_MEMORY, NOT_NUMBERS, TOO_LONG, reply
+from judges.engines.loading import ATTENTION, DTYPES, Loaded, load
+from judges.engines.pooling import Pooled, pooled
+from judges.engines.prefixes import Prefixes
+from judges.engines.response_scores import (
+    Given,
+    ResponseScore,
+    Tokens,
+    logprob_alone,
+    logprobs_together,
+)
+from judges.engines.sampling import Sampling
+from judges.engines.segments import Segments
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+TOO_LONG_BOTH = "prompt and response are longer than the model reads"
+NOTHING = "the response is empty, and this model has no end of turn"
 
-DTYPES = ("float32", "bfloat16", "float16")
-WINDOW = 256  # conversations whose lengths are compared to make batches
-GPU_BATCH_TOKENS = 16_384
-MAX_BATCH = 64  # sequences; bounds the logits, which are as wide as the vocabulary
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """`logprobs`: per letter, the log of the summed probability of its spellings ("A", " A") as
-    the next token; empty when `truncated`: the prompt is longer than the model reads, so it was
-    not read. `prompt_tokens`: its length."""
-
-    logprobs: tuple[float, ...]
-    prompt_tokens: int
-    truncated: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Pooled:
-    """Hidden states of a response, given its prompt, averaged over its tokens and the end of turn.
-
-    `states`: float32 (layers + 1, width): the embeddings, then what each block gives, that of the
-    model's last block after its final norm; None when prompt and response are longer than the
-    model reads. `tokens`: prompt and response. `seconds`: to compute it.
-    """
-
-    states: NDArray[np.float32] | None
-    tokens: int
-    seconds: float
+Asked = TypeVar("Asked")
+Value = TypeVar("Value")
 
 
 class TransformersEngine:
     """`model`: a reference as in judges.models. `dtype`: of the weights. `batch_tokens`: tokens in
-    a batch, padding counted; 0: one sequence at a time; None: 0 on a CPU, many on a GPU.
+    a batch, padding counted; 0: one sequence at a time; None: 0 on a CPU, many on a GPU. `commit`:
+    of a hub id. `remote_code`: the user agreed to run code from the model's repository where it
+    needs that. `attention`: how it is computed. `sampling`: of what is written.
 
     Nothing heavy is loaded before the first score. Raises BenchError for a model that is not
-    there, a dtype that is none, and missing libraries.
+    there, a dtype or an attention that is none, and missing libraries.
     """
 
     def __init__(
@@ -71,15 +58,20 @@ class TransformersEngine:
         *,
         dtype: str = "float32",
         batch_tokens: int | None = None,
+        commit: str | None = None,
+        remote_code: bool = False,
+        attention: str = "sdpa",
+        sampling: Sampling = Sampling(),  # noqa: B008  (frozen)
     ) -> None:
         if dtype not in DTYPES:
             raise BenchError(f"dtype {dtype!r} is none of {', '.join(DTYPES)}")
+        if attention not in ATTENTION:
+            raise BenchError(f"attention {attention!r} is none of {', '.join(ATTENTION)}")
         models.need("torch", "transformers")
         self.dtype = dtype
-        self._model, self._context = models.find(model), context
-        self._batch_tokens = batch_tokens
-        self._spellings: dict[str, list[int]] = {}
-        self._kept = _Kept()
+        self._model, self._context = models.find(model, commit), context
+        self._attention, self._remote_code = attention, remote_code
+        self._batch_tokens, self._sampling = batch_tokens, sampling
 
     @property
     def revision(self) -> str:
@@ -91,20 +83,71 @@ class TransformersEngine:
         """Number of weights; None for a hub id."""
         return self._model.parameters
 
-    def letter_logprobs(
-        self, conversations: Sequence[Sequence[Message]], letters: Sequence[Sequence[str]]
-    ) -> Iterator[Scores]:
-        """Scores of the `letters` of each conversation, in the order of `conversations`, as they
-        are computed.
+    @property
+    def context(self) -> int | None:
+        """Tokens that the model reads at most; None for a hub id."""
+        return self._model.context
 
-        Raises BenchError for a letter that is no single token, or a model without chat template.
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """What changes scores beside the model and what is asked of it."""
+        return {"dtype": self.dtype, "attention": self._attention}
+
+    def answer_logprobs(
+        self, requests: Iterable[tuple[Tag, Request]]
+    ) -> Iterator[tuple[Tag, AnswerScores]]:
+        """See AnswerEngine. A note beside scores says that memory ran out in a batch.
+
+        Raises BenchError for an answer that is no single token, a model without chat template.
         """
-        for start in range(0, len(conversations), WINDOW):
-            window = [self._loaded.chat.conversation(c) for c in conversations[start:][:WINDOW]]
-            rows = self._next_token_logprobs(window)
-            for ids, row, asked in zip(window, rows, letters[start:][:WINDOW], strict=True):
-                scores = () if row is None else tuple(self._score(row, letter) for letter in asked)
-                yield Scores(scores, len(ids), row is None)
+        for window in self._windows(requests):
+            ready: list[tuple[Tag, Request, list[int]]] = []
+            for tag, request in window:
+                ids = self._loaded.chat.conversation(request.conversation)
+                if len(ids) > self._loaded.limit:
+                    usage = Usage(prompt_tokens=len(ids), completion_tokens=0)
+                    yield tag, AnswerScores((), Status.TRUNCATED, TOO_LONG, usage)
+                else:
+                    ready.append((tag, request, ids))
+            for done in self._run([ids for _, _, ids in ready], len, self._next_tokens):
+                tag, request, ids = ready[done.index]
+                yield tag, self._answer_scores(request, len(ids), done)
+
+    def response_logprobs(
+        self, requests: Iterable[tuple[Tag, Given]]
+    ) -> Iterator[tuple[Tag, ResponseScore]]:
+        """One score per response, as they are computed, each with its tag; drawn and failing as in
+        `answer_logprobs`.
+
+        Raises BenchError for a model without chat template.
+        """
+        for window in self._windows(requests):
+            ready: list[tuple[Tag, Tokens]] = []
+            for tag, given in window:
+                tokens = self._tokens(given.conversation, given.text)
+                usage = Usage(prompt_tokens=tokens.total, completion_tokens=0)
+                if tokens.total > self._loaded.limit:
+                    yield tag, ResponseScore(0.0, (), Status.TRUNCATED, TOO_LONG_BOTH, usage)
+                elif not tokens.answer:
+                    yield tag, ResponseScore(0.0, (), Status.UNPARSED, NOTHING, usage)
+                else:
+                    ready.append((tag, tokens))
+            for done in self._run([t for _, t in ready], lambda t: len(t.read), self._logprobs):
+                tag, tokens = ready[done.index]
+                yield tag, _response_score(tokens, done)
+
+    def generate(self, requests: Iterable[tuple[Tag, Request]]) -> Iterator[tuple[Tag, Reply]]:
+        """See TextEngine."""
+        for tag, request in requests:
+            yield tag, reply(self._loaded, self._segments, request, self._sampling)
+
+    def continued(
+        self, requests: Iterable[tuple[Tag, Given]], cue: str, max_tokens: int
+    ) -> Iterator[tuple[Tag, Continued]]:
+        """Each response read on through `cue` and up to `max_tokens` that the model writes, with
+        its tag; see judges.engines.continuing."""
+        for tag, given in requests:
+            yield tag, continued(self._loaded, self._segments, given, cue, max_tokens)
 
     def pooled(self, prompt: Sequence[Message], text: str, layers: int | None = None) -> Pooled:
         """Mean hidden states of the response `text` to `prompt`.
@@ -112,184 +155,88 @@ class TransformersEngine:
         `layers`: the number of blocks that are wanted, all for None. Fewer are faster, and their
         states are the same bits.
         """
-        import torch
-
-        start = time.perf_counter()
-        chat, base = self._loaded.chat, self._loaded.model.base_model
-        question, answer = chat.conversation(prompt), chat.text(text)
-        answer += [] if chat.end is None else [chat.end]
-        total = len(question) + len(answer)
-        if total > self._loaded.limit or not answer:
-            return Pooled(None, total, time.perf_counter() - start)
-        with torch.inference_mode(), _first_blocks(base, layers) as blocks:
-            read = partial(base, output_hidden_states=True)
-            out = self._continued([question, answer], read, blocks)
-            means = [layer[0].float().mean(0) for layer in out.hidden_states]
-            states = torch.stack(means).cpu().numpy()
-        wanted = None if layers is None else layers + 1
-        return Pooled(states[:wanted], total, time.perf_counter() - start)
+        return pooled(self._loaded, self._segments, self._tokens(prompt, text), layers)
 
     def close(self) -> None:
         """Free the model; it is loaded again when it is needed again."""
-        self._kept = _Kept()
+        for made_of_it in ("_prefixes", "_segments", "_spellings", "_batches"):
+            self.__dict__.pop(made_of_it, None)
         if self.__dict__.pop("_loaded", None) is not None:
             import torch
 
             torch.cuda.empty_cache()  # does nothing where there is no GPU
 
     @cached_property
-    def _loaded(self) -> _Loaded:
-        return _load(self._model, self._context, self.dtype, self._batch_tokens)
-
-    def _next_token_logprobs(self, window: Sequence[list[int]]) -> Iterator[Any]:
-        """Per sequence, float32 log-probabilities over the vocabulary of the token after it; None
-        for a sequence that is too long."""
-        import torch
-
-        rows: dict[int, Any] = {}
-        lengths = {i: len(w) for i, w in enumerate(window) if len(w) <= self._loaded.limit}
-        if self._loaded.batch_tokens:
-            for batch in _batches(lengths, self._loaded.batch_tokens):
-                with torch.inference_mode():
-                    logits = self._batch_logits([window[i] for i in batch])
-                    rows.update(zip(batch, logits.float().log_softmax(-1).cpu(), strict=True))
-        for i, ids in enumerate(window):
-            if i in lengths and i not in rows:
-                with torch.inference_mode():
-                    rows[i] = self._batch_logits([ids])[0].float().log_softmax(-1).cpu()
-            yield rows.pop(i, None)
-
-    def _continued(
-        self, segments: list[list[int]], last: Callable[..., Any], blocks: int | None = None
-    ) -> Any:
-        """What `last` gives for the last segment, after those before it. `blocks`: how many run."""
-        import torch
-
-        kept, self._kept = self._kept, _Kept()  # empty, should anything go wrong from here on
-        shared = kept.rewind(segments[:-1], blocks)
-        past = kept.past if shared else None
-        out: Any = None
-        for i, segment in enumerate(segments[shared:], shared + 1):
-            call = last if i == len(segments) else self._loaded.model.base_model
-            ids = torch.tensor([segment], device=self._loaded.device)
-            out = call(input_ids=ids, past_key_values=past, use_cache=True)
-            past = out.past_key_values
-        self._kept = _Kept(segments, past, blocks)
-        return out
-
-    def _batch_logits(self, batch: Sequence[list[int]]) -> Any:
-        """Logits (sequences, vocabulary) after the last token of each, padded on the right."""
-        import torch
-
-        lengths = torch.tensor([len(ids) for ids in batch])
-        padded = torch.zeros((len(batch), int(lengths.max())), dtype=torch.long)
-        for row, ids in zip(padded, batch, strict=True):
-            row[: len(ids)] = torch.tensor(ids)
-        mask = (torch.arange(padded.shape[1]) < lengths[:, None]).long()
-        ends, where = torch.unique(lengths - 1, return_inverse=True)
-        device = self._loaded.device
-        logits = self._loaded.model(
-            input_ids=padded.to(device),
-            attention_mask=mask.to(device),
-            logits_to_keep=ends.to(device),
-            use_cache=False,
-        ).logits
-        return logits[torch.arange(len(batch), device=device), where.to(device)]
-
-    def _score(self, row: Any, letter: str) -> float:
-        if letter not in self._spellings:
-            found = [self._loaded.chat.text(spelling) for spelling in (letter, f" {letter}")]
-            self._spellings[letter] = sorted({ids[0] for ids in found if len(ids) == 1})
-            if not self._spellings[letter]:
-                raise BenchError(
-                    f"model {self._model.reference!r}: {letter!r} is no single token of it; "
-                    "choose a prompt with other answer letters"
-                )
-        return float(row[self._spellings[letter]].logsumexp(0))
-
-
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    model: Any
-    chat: ChatTokens
-    device: Any
-    limit: int  # tokens that the model reads at most
-    batch_tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """The segments read last, and the keys and values that `blocks` blocks have for them."""
-
-    segments: Sequence[list[int]] = ()
-    past: Any = None
-    blocks: int | None = None
-
-    def rewind(self, segments: Sequence[list[int]], blocks: int | None) -> int:
-        """How many of the leading `segments` are here; what comes after them is forgotten."""
-        shared = 0
-        for mine, other in zip(self.segments, segments, strict=False):
-            if mine != other or blocks != self.blocks:
-                break
-            shared += 1
-        surplus = sum(map(len, self.segments[shared:]))
-        if shared and surplus:
-            self.past.crop(-surplus)
-        return shared
-
-
-def _load(source: models.Model, context: Context, dtype: str, batch_tokens: int | None) -> _Loaded:
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
-
-    if context.threads is not None:
-        torch.set_num_threads(context.threads)
-    folder = source.folder(context.cache, context.say)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    # To transformers a folder has no revision.
-    revision = {} if Path(folder).is_dir() else {"revision": source.revision}
-    logging.disable_progress_bar()
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, **revision)
-        model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=getattr(torch, dtype), use_safetensors=True, **revision
+    def _loaded(self) -> Loaded:
+        return load(
+            self._model,
+            self._context,
+            dtype=self.dtype,
+            attention=self._attention,
+            remote_code=self._remote_code,
+            batch_tokens=self._batch_tokens,
         )
-    except (OSError, ValueError) as error:
-        raise BenchError(
-            f"model {source.reference!r} does not load: {error} Expected: a causal language model "
-            "with its tokenizer, weights as safetensors, and no code of its own."
-        ) from error
-    model.eval().to(device)
-    limit = getattr(model.config.get_text_config(), "max_position_embeddings", None) or math.inf
-    limit = int(min(limit, tokenizer.model_max_length))
-    if batch_tokens is None:
-        batch_tokens = GPU_BATCH_TOKENS if device.type == "cuda" else 0
-    return _Loaded(model, ChatTokens(tokenizer, source.reference), device, limit, batch_tokens)
+
+    @cached_property
+    def _prefixes(self) -> Prefixes:
+        return Prefixes(self._loaded)
+
+    @cached_property
+    def _segments(self) -> Segments:
+        return Segments(self._loaded)
+
+    @cached_property
+    def _spellings(self) -> Spellings:
+        return Spellings(self._loaded.chat, self._model.reference)
+
+    @cached_property
+    def _batches(self) -> Batches:
+        return Batches(self._loaded.batch_tokens, self._context.say)
+
+    def _windows(self, requests: Iterable[Asked]) -> Iterator[list[Asked]]:
+        source = iter(requests)
+        while window := list(islice(source, self._batches.window)):
+            yield window
+
+    def _run(
+        self,
+        sequences: Sequence[Asked],
+        length: Callable[[Asked], int],
+        compute: Callable[[list[Asked]], Sequence[Value]],
+    ) -> Iterator[Done[Value]]:
+        return self._batches.run(
+            [length(s) for s in sequences], lambda batch: compute([sequences[i] for i in batch])
+        )
+
+    def _tokens(self, prompt: Sequence[Message], text: str) -> Tokens:
+        chat = self._loaded.chat
+        answer = chat.text(text) + ([] if chat.end is None else [chat.end])
+        return Tokens(chat.conversation(prompt), answer)
+
+    def _next_tokens(self, batch: list[list[int]]) -> Any:
+        if self._loaded.batch_tokens:
+            return next_token_logprobs(self._loaded, batch)
+        return [self._prefixes.next_token_logprobs(ids) for ids in batch]
+
+    def _logprobs(self, batch: list[Tokens]) -> list[float]:
+        if self._loaded.batch_tokens:
+            return logprobs_together(self._loaded, batch)
+        return [logprob_alone(self._segments, self._loaded, tokens) for tokens in batch]
+
+    def _answer_scores(self, request: Request, tokens: int, done: Done[Any]) -> AnswerScores:
+        usage = Usage(prompt_tokens=tokens, completion_tokens=0, latency_s=done.seconds)
+        if done.value is None:
+            return AnswerScores((), Status.ERROR, NO_MEMORY, usage)
+        if done.value.isnan().any():
+            return AnswerScores((), Status.UNPARSED, NOT_NUMBERS, usage)
+        scores = [self._spellings.logprob(done.value, answer) for answer in request.answers]
+        return AnswerScores(tuple(scores), None, done.note, usage)
 
 
-@contextmanager
-def _first_blocks(base: Any, layers: int | None) -> Iterator[int]:
-    """Let only as many blocks run as `layers` need: one more, since the model's final norm falls
-    on the last that runs. A model that does not heed its configuration here runs all of them."""
-    config = base.config.get_text_config()
-    everything = config.num_hidden_layers
-    blocks = everything if layers is None else min(layers + 1, everything)
-    config.num_hidden_layers = blocks
-    try:
-        yield blocks
-    finally:
-        config.num_hidden_layers = everything
-
-
-def _batches(lengths: dict[int, int], budget: int) -> list[list[int]]:
-    """Indices in batches of at most `budget` tokens, padding counted: similar lengths together,
-    and the same batches for the same lengths."""
-    batches: list[list[int]] = []
-    for i in sorted(lengths, key=lambda i: (lengths[i], i)):
-        room = batches and len(batches[-1]) < MAX_BATCH
-        if room and lengths[i] * (len(batches[-1]) + 1) <= budget:
-            batches[-1].append(i)
-        else:
-            batches.append([i])
-    return batches
+def _response_score(tokens: Tokens, done: Done[float]) -> ResponseScore:
+    usage = Usage(prompt_tokens=tokens.total, completion_tokens=0, latency_s=done.seconds)
+    if done.value is None:
+        return ResponseScore(0.0, (), Status.ERROR, NO_MEMORY, usage)
+    if not math.isfinite(done.value):
+        return ResponseScore(0.0, (), Status.UNPARSED, NOT_NUMBERS, usage)
+    return ResponseScore(done.value, tuple(tokens.answer), None, done.note, usage)

@@ -1,7 +1,7 @@
 """From differences of hidden states to one direction: the numerical part of the recipe ``probe``.
 
 Scale and principal directions are found inside each fold, without centring: a difference and its
-opposite are the same datum. Layer and strength are chosen on held-out folds of the training
+opposite are the same datum. Layers and strength are chosen on held-out folds of the training
 prompts, and there is no intercept, so that no slot can be preferred.
 """
 
@@ -33,37 +33,67 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Choice:
-    """`layer`, `strength`: with the least log-loss on held-out folds. `losses`, `accuracies`:
-    (layers, strengths), weighted means over all held-out pairs."""
+    """`layers`, `strength`: with the least log-loss on held-out folds. `losses`, `accuracies`:
+    (layers, strengths), weighted means over all held-out pairs, of each layer alone. `loss`,
+    `accuracy`: of what was chosen."""
 
-    layer: int
+    layers: tuple[int, ...]
     strength: float
+    loss: float
+    accuracy: float
     losses: Array
     accuracies: Array
 
 
-def choose(pairs: Pairs, components: int, folds: int, seed: int) -> Choice:
-    """The layer and strength with the least log-loss on held-out prompts. Equal: the stronger
-    penalty, then the lower layer."""
+def choose(pairs: Pairs, components: int, folds: int, seed: int, at_most: int = 1) -> Choice:
+    """The layers, `at_most` so many, and the strength with the least log-loss on held-out prompts.
+
+    The best layer comes first, then the next best in turn, each kept only if the log-loss falls
+    (greedily, as in Representation-as-a-Judge). Equal: the stronger penalty, then the lower layer.
+    """
+    import numpy as np
+
+    n = pairs.differences.shape[1]
+    alone = [_held_out(pairs, (layer,), components, folds, seed) for layer in range(n)]
+    losses, accuracies = (np.array(found) for found in zip(*alone, strict=True))
+    # Columns from the strongest penalty on, so that the first least value is the one wanted.
+    strength, layer = divmod(int(np.argmin(losses.T)), n)
+    layers: tuple[int, ...] = (layer,)
+    loss, accuracy = losses[layer, strength], accuracies[layer, strength]
+    ranking = np.argsort(losses.min(axis=1), kind="stable").tolist()
+    for other in [candidate for candidate in ranking if candidate != layer][: at_most - 1]:
+        more, right = _held_out(pairs, (*layers, other), components, folds, seed)
+        best = int(np.argmin(more))
+        if more[best] < loss:
+            layers, strength = (*layers, other), best
+            loss, accuracy = more[best], right[best]
+    return Choice(layers, STRENGTHS[strength], float(loss), float(accuracy), losses, accuracies)
+
+
+def stacked(differences: NDArray[np.float32], layers: Sequence[int]) -> Array:
+    """(pairs, layers, width) -> (pairs, chosen layers x width)."""
+    import numpy as np
+
+    return differences[:, list(layers)].reshape(len(differences), -1).astype(np.float64)
+
+
+def _held_out(
+    pairs: Pairs, layers: Sequence[int], components: int, folds: int, seed: int
+) -> tuple[Array, Array]:
+    """(strengths,) log-loss and accuracy on held-out folds of these layers together."""
     import numpy as np
     from sklearn.model_selection import GroupKFold
 
-    layers = pairs.differences.shape[1]
-    losses = np.zeros((layers, len(STRENGTHS)))
-    right = np.zeros_like(losses)
-    splits = list(GroupKFold(folds).split(pairs.weights, groups=pairs.prompts))
-    for layer in range(layers):
-        x = pairs.differences[:, layer].astype(np.float64)
-        for fitted, held in splits:
-            found = directions(x[fitted], pairs.weights[fitted], STRENGTHS, components, seed)
-            margin = x[held] @ np.stack(found, axis=1)
-            weight = pairs.weights[held, None]
-            losses[layer] += (weight * np.logaddexp(0, -margin)).sum(0)
-            right[layer] += (weight * ((margin > 0) + 0.5 * (margin == 0))).sum(0)
+    x = stacked(pairs.differences, layers)
+    losses, right = np.zeros(len(STRENGTHS)), np.zeros(len(STRENGTHS))
+    for fitted, held in GroupKFold(folds).split(pairs.weights, groups=pairs.prompts):
+        found = directions(x[fitted], pairs.weights[fitted], STRENGTHS, components, seed)
+        margin = x[held] @ np.stack(found, axis=1)
+        weight = pairs.weights[held, None]
+        losses += (weight * np.logaddexp(0, -margin)).sum(0)
+        right += (weight * ((margin > 0) + 0.5 * (margin == 0))).sum(0)
     total = pairs.weights.sum()
-    # Columns from the strongest penalty on, so that the first least value is the one wanted.
-    strength, layer = divmod(int(np.argmin(losses.T)), layers)
-    return Choice(layer, STRENGTHS[strength], losses / total, right / total)
+    return losses / total, right / total
 
 
 def directions(

@@ -9,25 +9,26 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.spec import Spec
-from bench.types import BenchError, Context, Item, Task, content_key
+from bench.types import BenchError, Context, Item, Split, Task, content_key
+from judges.described import Described
 from judges.engines.transformers import TransformersEngine
 from judges.hidden import POOLING, HiddenStates
-from judges.probe import ABOUT, Described, TrainedProbe, load
-from judges.training.directions import STRENGTHS, Choice, Pairs, choose, directions
+from judges.probe import ABOUT, TrainedProbe, load
+from judges.training.directions import STRENGTHS, Choice, Pairs, choose, directions, stacked
 from judges.training.preferences import pairs_of, training_items
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-FORMAT = 1
+FORMAT = 2
 LIBRARIES = ("numpy", "scikit-learn", "torch", "transformers")
 
 
@@ -35,15 +36,19 @@ LIBRARIES = ("numpy", "scikit-learn", "torch", "transformers")
 class Recipe:
     """`base`: reference of the frozen model. `dtype`: of its weights. `max_items`: training items
     at most, every domain of every task in equal share as far as it goes. `pairs_per_item`: at
-    most. `components`: principal directions kept. `folds`: for the choice of layer and strength.
+    most. `layers`: read together at most, further ones only where they help. `components`:
+    principal directions kept. `folds`: for the choice of layers and strength. `annotator`: learn
+    from this one's labels alone; in a set whose annotators are aspects, this is a probe of one.
     """
 
     base: str = ""
     dtype: str = "float32"
     max_items: int = 1000
     pairs_per_item: int = 3
+    layers: int = 1
     components: int = 50
     folds: int = 5
+    annotator: str = ""
 
     def __post_init__(self) -> None:
         if not self.base:
@@ -51,7 +56,7 @@ class Recipe:
                 "probe: no base model. Name one: base=FOLDER, base=package:IMPORT_NAME/FILE.gguf "
                 "or base=OWNER/NAME; or a trained probe: probe:FOLDER"
             )
-        least = {"max_items": 10, "pairs_per_item": 1, "components": 1, "folds": 2}
+        least = {"max_items": 10, "pairs_per_item": 1, "layers": 1, "components": 1, "folds": 2}
         for name, value in least.items():
             if getattr(self, name) < value:
                 raise BenchError(
@@ -108,17 +113,17 @@ def fit(
     engine: TransformersEngine,
     context: Context,
 ) -> TrainedProbe:
-    """Layer and strength by folds of prompts, then the direction from all `items`."""
+    """Layers and strength by folds of prompts, then the direction from all `items`."""
     import numpy as np
     from threadpoolctl import threadpool_limits
 
     hidden = HiddenStates(engine, context.cache)
     pairs = differences(items, hidden, recipe, context)
     engine.close()
-    context.say(f"choosing layer and strength on {recipe.folds} folds of the training prompts")
+    context.say(f"choosing layers and strength on {recipe.folds} folds of the training prompts")
     with threadpool_limits(1):  # matrices this small are faster so, and the same everywhere
-        choice = choose(pairs, recipe.components, recipe.folds, context.seed)
-        x = pairs.differences[:, choice.layer].astype(np.float64)
+        choice = choose(pairs, recipe.components, recipe.folds, context.seed, recipe.layers)
+        x = stacked(pairs.differences, choice.layers)
         strengths = (choice.strength,)
         found = directions(x, pairs.weights, strengths, recipe.components, context.seed)
     about = {
@@ -127,7 +132,7 @@ def fit(
         "base_revision": engine.revision,
         "dtype": recipe.dtype,
         "pooling": POOLING,
-        "layer": choice.layer,
+        "layers": list(choice.layers),
         "recipe": asdict(recipe),
         "seed": context.seed,
         "selection": _selection(choice),
@@ -139,7 +144,8 @@ def fit(
         "prompts": sorted({item.prompt_key for item in items}),
         "versions": {name: version(name) for name in LIBRARIES},
     }
-    return TrainedProbe(found[0].astype(np.float32), about)
+    weights = found[0].astype(np.float32).reshape(len(choice.layers), -1)
+    return TrainedProbe(weights, about)
 
 
 def differences(
@@ -167,7 +173,31 @@ def differences(
 
 
 def _items(tasks: Sequence[Task], recipe: Recipe, context: Context) -> list[Item]:
-    return training_items(tasks, "probe", recipe.max_items, 2 * recipe.folds, context.seed)
+    learnt = [_Annotated(task, recipe.annotator) if recipe.annotator else task for task in tasks]
+    return training_items(learnt, "probe", recipe.max_items, 2 * recipe.folds, context.seed)
+
+
+class _Annotated(Task):
+    """A task with the labels of one annotator. Raises BenchError where there are none."""
+
+    def __init__(self, task: Task, annotator: str) -> None:
+        self._task, self._annotator = task, annotator
+        self.card, self.asked = task.card, task.asked
+
+    def items(self, split: Split | None = None) -> Iterator[Item]:
+        others: set[str] = set()
+        found = False
+        for item in self._task.items(split):
+            labels = tuple(x for x in item.labels if x.annotator == self._annotator)
+            others.update(label.annotator for label in item.labels)
+            found |= bool(labels)
+            yield replace(item, labels=labels)
+        if not found:
+            some = ", ".join(sorted(others)[:10]) or "none"
+            raise BenchError(
+                f"task {self.card.name!r} has no labels of annotator {self._annotator!r}. There "
+                f"are: {some}{', ...' if len(others) > 10 else ''}"
+            )
 
 
 def _recipe(card: Card) -> Recipe:
@@ -181,12 +211,11 @@ def _minus(
 
 
 def _selection(choice: Choice) -> dict[str, Any]:
-    best = (choice.layer, STRENGTHS.index(choice.strength))
     return {
         "what": "held-out folds of the training prompts; the best of many is too good to be true",
         "strength": choice.strength,
-        "log_loss": round(float(choice.losses[best]), 4),
-        "accuracy": round(float(choice.accuracies[best]), 4),
+        "log_loss": round(choice.loss, 4),
+        "accuracy": round(choice.accuracy, 4),
         "strengths": list(STRENGTHS),
         "accuracy_by_layer": choice.accuracies.round(4).tolist(),
         "log_loss_by_layer": choice.losses.round(4).tolist(),

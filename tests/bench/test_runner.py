@@ -54,6 +54,7 @@ def verdict_of_three(trial: Trial) -> Verdict:
 @pytest.fixture
 def run(tmp_path: Path, make_item):
     items = [make_item(i) for i in range(30)]
+    said: list[str] = []
 
     def start(
         *judges: Judge, limits: Limits = NO_LIMITS, repeats: int = 1
@@ -63,13 +64,20 @@ def run(tmp_path: Path, make_item):
             ledger.write_plan(plan, items, [j.card for j in judges])
             try:
                 stops = carry_out(
-                    items, judges, ledger, repeats=repeats, limits=limits, show=lambda _: None
+                    items,
+                    judges,
+                    ledger,
+                    repeats=repeats,
+                    limits=limits,
+                    show=lambda _: None,
+                    say=said.append,
                 )
             finally:
                 rows = {j.card.name: [r[3] for r in ledger.showings(j.card.name)] for j in judges}
                 start.rows, start.sessions = rows, ledger.sessions()  # type: ignore[attr-defined]
         return stops, rows
 
+    start.said = said  # type: ignore[attr-defined]
     return start
 
 
@@ -114,6 +122,18 @@ def test_the_budget_stops_paid_judges_and_keeps_everything(run) -> None:
     # What was spent before counts: the same budget buys nothing more.
     again = run(Scripted(good, "a", **PRICE), limits=Limits(budget_usd=0.021))
     assert again[1]["a"].count("ok") == 11
+
+
+def test_two_accounts_of_a_cost_are_told_where_they_differ(run) -> None:
+    same, other = Scripted(good, "same", **PRICE), Scripted(good, "other", **PRICE)
+    unknown = Scripted(good, "unknown", paid=True, model="m")
+    # Sixty verdicts at 0.002 each.
+    same.library_usd, other.library_usd, unknown.library_usd = 0.1205, 0.1230, 0.5
+    run(same, other, unknown)
+    assert [line.partition(":")[0] for line in run.said] == ["other", "unknown"]
+    assert "by our prices its answers cost $0.1200, by litellm's $0.1230" in run.said[0]
+    assert "no price is known for 'm'" in run.said[1]
+    assert "litellm says $0.5000" in run.said[1]
 
 
 def test_a_budget_that_cannot_be_watched_stops_the_judge(run) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import math
 import threading
 import time
 import urllib.request
@@ -15,6 +16,7 @@ from dataclasses import replace
 from email.utils import formatdate
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -31,11 +33,26 @@ from faulty_server import (
 )
 from llama_server import LlamaServer, model_file
 
+from bench.ledger import Ledger
+from bench.plan import Plan
+from bench.runner import Limits, carry_out
 from bench.spec import parse_specs
-from bench.types import BenchError, Context, Item, Message, Response, Status, Trial, Verdict
-from judges import prompted
+from bench.types import (
+    BenchError,
+    Context,
+    Item,
+    Label,
+    Message,
+    Response,
+    Status,
+    Trial,
+    Verdict,
+)
+from judges import prompted_kinds
+from judges.engines.base import AnswerScores, Request
 from judges.engines.litellm import LitellmEngine, Sampling
 from judges.engines.retry import Backoff, retry_after_s
+from judges.engines.transformers import TransformersEngine
 from judges.prompt import load_prompt
 from judges.prompted import PromptedJudge
 
@@ -62,7 +79,7 @@ def judge(
     model: str = "openai/stand-in",
 ) -> PromptedJudge:
     spec = parse_specs(f"litellm:{model},api_base={base}")[0]
-    built = prompted.litellm(spec, Context())
+    built = prompted_kinds.litellm(spec, Context())
     engine = LitellmEngine(
         model,
         Sampling(api_base=base),
@@ -97,6 +114,181 @@ def test_a_sound_reply_in_both_orders() -> None:
     asked = server.asked[0]
     assert (asked["temperature"], asked["max_tokens"], "seed" in asked) == (0.0, 512, False)
     assert [m["role"] for m in asked["messages"]] == ["user"]
+
+
+def scored(base: str, *answers: str, **options: object) -> AnswerScores:
+    engine = LitellmEngine(
+        "openai/stand-in",
+        Sampling(api_base=base),
+        backoff=QUICK,
+        timeout_s=5.0,
+        **options,  # type: ignore[arg-type]
+    )
+    asked = Request((Message("user", "A or B?"),), answers)
+    ((tag, scores),) = engine.answer_logprobs([("tag", asked)])
+    assert (tag, KEY in scores.note) == ("tag", False)
+    return scores
+
+
+def first_token(*top: tuple[str, float], drawn: tuple[str, float] | None = None) -> str:
+    """A completion of one token, its most probable ones given with their probabilities."""
+    tokens: list[Any] = [
+        {"token": t, "logprob": p, "bytes": None} for t, p in (*top, drawn or top[0])
+    ]
+    said = {**tokens[-1], "top_logprobs": tokens[:-1]}
+    reply = completion(tokens[-1]["token"], "length")
+    reply["choices"][0]["logprobs"] = {"content": [said]}
+    return json.dumps(reply)
+
+
+def test_the_probability_of_an_answer_is_that_of_its_spellings() -> None:
+    top = [("A", 0.4), (" B", 0.1), (" A", 0.2), ("a", 0.1), ("\nB ", 0.05), ("AB", 0.05)]
+    reply = first_token(*((t, math.log(p)) for t, p in top))
+    with FaultyServer([body(reply)]) as server:
+        scores = scored(server.base, "A", "B", "C", top_logprobs=7)
+    assert scores.logprobs[:2] == pytest.approx([math.log(0.6), math.log(0.15)])
+    assert scores.logprobs[2] == -math.inf  # not among those that were asked for: not known
+    usage = scores.usage
+    assert (usage.prompt_tokens, usage.completion_tokens) == (11, 7)
+    assert (usage.latency_s or 0) > 0
+    (asked,) = server.asked
+    assert (asked["max_tokens"], asked["logprobs"], asked["top_logprobs"]) == (1, True, 7)
+    assert asked["temperature"] == 0.0
+
+
+def test_a_token_that_was_drawn_counts_once_wherever_it_stands() -> None:
+    rare = first_token(("A", math.log(0.5)), ("B", math.log(0.3)), drawn=("C", math.log(0.1)))
+    with FaultyServer([body(rare)]) as server:
+        scores = scored(server.base, "A", "B", "C")
+    assert scores.logprobs == pytest.approx([math.log(0.5), math.log(0.3), math.log(0.1)])
+
+
+def test_rounded_probabilities_are_no_more_than_one() -> None:
+    with FaultyServer([body(first_token(("A", 1e-6), (" A", -12.0)))]) as server:
+        assert scored(server.base, "A").logprobs == (0.0,)
+
+
+@pytest.mark.parametrize("logprob", [math.nan, math.inf, 0.1])
+def test_probabilities_that_are_none_are_no_verdict(logprob: float) -> None:
+    with FaultyServer([body(first_token(("A", -1.0), ("B", logprob)))]) as server:
+        scores = scored(server.base, "A", "B")
+    assert (scores.failed, scores.logprobs) == (Status.UNPARSED, ())
+    assert scores.note
+
+
+NO_LOGPROBS = {
+    "none": completion("A"),
+    "null": {**completion("A"), "choices": [{**completion("A")["choices"][0], "logprobs": None}]},
+    "the drawn token alone": json.loads(first_token(("A", -1.0))),
+}
+NO_LOGPROBS["the drawn token alone"]["choices"][0]["logprobs"]["content"][0]["top_logprobs"] = []
+
+ENDED = {
+    **completion(""),
+    "choices": [{**completion("")["choices"][0], "logprobs": {"content": []}}],
+}
+
+
+@pytest.mark.parametrize("name", NO_LOGPROBS)
+def test_a_server_without_probabilities_stops_the_judge(name: str) -> None:
+    with FaultyServer([body(json.dumps(NO_LOGPROBS[name]))]) as server:
+        with pytest.raises(BenchError, match="read=text"):
+            scored(server.base, "A", "B")
+        assert len(server.times) == 1
+
+
+def test_a_provider_without_probabilities_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+    engine = LitellmEngine("anthropic/x", Sampling())
+    with pytest.raises(BenchError, match="read=text"):
+        engine.answer_logprobs([])
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "status"),
+    [
+        (say(None, "content_filter"), Status.REFUSED),
+        (refuse(413), Status.TRUNCATED),
+        (refuse(422), Status.ERROR),
+        (
+            body(first_token(("A", -1.0)).replace('"content": [{', '"content": [], "was": [{')),
+            Status.UNPARSED,
+        ),
+    ],
+    ids=["filtered", "too long", "bad request", "no token"],
+)
+def test_what_a_server_says_instead_of_probabilities(behaviour: object, status: Status) -> None:
+    with FaultyServer([behaviour]) as server:  # type: ignore[list-item]
+        scores = scored(server.base, "A", "B")
+    assert (scores.failed, len(server.times), bool(scores.note)) == (status, 1, True)
+
+
+def test_seeds_go_where_the_model_draws_and_none_is_fixed() -> None:
+    def seeds(temperature: float | None, seed: int | None = None) -> list[int | None]:
+        with FaultyServer([say("Verdict: A")]) as server:
+            sampling = Sampling(temperature, 9, seed, server.base)
+            engine = LitellmEngine("openai/stand-in", sampling, concurrency=1)
+            talk = (Message("user", "Hi"),)
+            list(engine.generate((i, Request(talk, seed=2**31 + i)) for i in (5, 6)))
+            return [asked.get("seed") for asked in server.asked]
+
+    assert seeds(0.0) == [None, None]
+    assert seeds(1.0) == seeds(None) == [5, 6]
+    assert seeds(1.0, 3) == seeds(0.0, 3) == [3, 3]
+
+
+def test_a_provider_that_takes_no_seed_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+    reply = {
+        "id": "m",
+        "type": "message",
+        "role": "assistant",
+        "model": "x",
+        "content": [{"type": "text", "text": "Verdict: A"}],
+        "stop_reason": "end_turn",
+        "usage": {
+            "input_tokens": 100,
+            "cache_read_input_tokens": 40,
+            "cache_creation_input_tokens": 7,
+            "output_tokens": 12,
+        },
+    }
+    with FaultyServer([body(json.dumps(reply))]) as server:
+        engine = LitellmEngine("anthropic/x", Sampling(1.0, 9, api_base=server.base))
+        ((_, said),) = engine.generate([(0, Request((Message("user", "Hi"),), seed=5))])
+    assert (said.text, said.failed) == ("Verdict: A", None)
+    assert not {"seed", "random_seed"} & set(server.asked[0])
+    # Anthropic counts apart what is read from a cache or written to one; here a prompt is whole.
+    usage = said.usage
+    assert (usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens) == (147, 40, 12)
+
+
+def test_broken_unicode_in_an_item_is_asked_as_a_question_mark() -> None:
+    with FaultyServer([say("Verdict: A")]) as server:
+        engine = LitellmEngine("openai/stand-in", Sampling(api_base=server.base), backoff=QUICK)
+        ((_, reply),) = engine.generate([(0, Request((Message("user", "a\ud800b"),)))])
+    assert (reply.text, reply.failed) == ("Verdict: A", None)
+    assert server.asked[0]["messages"][0]["content"] == "a?b"
+
+
+def test_the_librarys_own_figure_of_the_cost() -> None:
+    def figure(model: str, n: int = 3) -> float | None:
+        cached = {"prompt_tokens_details": {"cached_tokens": 400}}
+        reply = say("Verdict: A", prompt_tokens=1000, completion_tokens=50, **cached)
+        with FaultyServer([reply]) as server:
+            engine = LitellmEngine(model, Sampling(api_base=server.base))
+            talk = (Message("user", "Hi"),)
+            list(engine.generate((i, Request(talk)) for i in range(n)))
+            return engine.library_usd
+
+    import litellm
+
+    price = litellm.model_cost["gpt-4o"]
+    one = 600 * price["input_cost_per_token"] + 400 * price["cache_read_input_token_cost"]
+    assert figure("openai/gpt-4o") == pytest.approx(3 * (one + 50 * price["output_cost_per_token"]))
+    assert figure("openai/gpt-4o", 0) == 0.0
+    assert figure("openai/stand-in") is None
+    assert figure("hosted_vllm/stand-in") is None
 
 
 @pytest.mark.parametrize("date", [False, True])
@@ -147,6 +339,14 @@ WRONG = {
     "cut": cut(),
     "500": refuse(500),
 }
+
+
+@pytest.mark.parametrize("name", [n for n in WRONG if n != "a number for text"])
+def test_failures_that_stay_are_no_probabilities(name: str) -> None:
+    with FaultyServer([WRONG[name]]) as server:
+        scores = scored(server.base, "A", "B")
+    assert (scores.failed, len(server.times)) == (Status.ERROR, 3)
+    assert "after 3 calls" in scores.note
 
 
 @pytest.mark.parametrize("model", ["openai/stand-in", "hosted_vllm/stand-in"])
@@ -241,6 +441,18 @@ def test_what_no_retry_mends_stops_the_judge(status: int) -> None:
     assert ("OPENAI_API_KEY" in str(caught.value)) == (status != 404)
 
 
+def test_a_key_that_many_calls_are_refused_is_told_once(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with FaultyServer([refuse(401)]) as server:
+        with pytest.raises(BenchError, match="401"):
+            list(judge(server.base, concurrency=16).judge(trial(n=n) for n in range(50)))
+        assert len(server.times) <= 16 + 1
+    gc.collect()
+    assert caplog.records == []
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_missing_key_is_found_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY")
     with FaultyServer([say("Verdict: A")]) as server:
@@ -266,14 +478,14 @@ def test_a_missing_key_is_found_before_anything_is_asked(monkeypatch: pytest.Mon
 )
 def test_bad_options(text: str, told: str) -> None:
     with pytest.raises(BenchError, match=told) as caught:
-        prompted.litellm(parse_specs(text)[0], Context())
+        prompted_kinds.litellm(parse_specs(text)[0], Context())
     assert "secret" not in str(caught.value)
 
 
 def test_what_changes_verdicts_is_identity_and_the_rest_is_not() -> None:
     def identity(options: str) -> str:
         spec = parse_specs(f"litellm:openai/x{options}")[0]
-        return prompted.litellm(spec, Context()).card.identity
+        return prompted_kinds.litellm(spec, Context()).card.identity
 
     same = {identity(o) for o in ("", ",concurrency=3", ",timeout=7", ",temperature=0")}
     others = {
@@ -317,6 +529,33 @@ def test_leaving_early_cancels_and_leaves_no_thread_behind() -> None:
         verdicts.close()  # type: ignore[attr-defined]
         assert time.monotonic() - start < 10  # not the 20 s of the hanging calls
     assert threading.active_count() == before
+
+
+def test_a_budget_is_overshot_by_no_more_than_the_calls_in_flight(tmp_path: Path) -> None:
+    """Each call costs $1, as the server counts and a verdict says; it counts those in flight."""
+    usage = {"prompt_tokens": 500_000, "completion_tokens": 500_000}
+    items = [
+        replace(
+            trial(n=n).item, labels=(Label("gold", (1.0, 0.0)),), prompt=(Message("user", f"{n}"),)
+        )
+        for n in range(100)
+    ]
+
+    def slow(handler: object) -> None:
+        time.sleep(0.05)
+        say("Verdict: A", **usage)(handler)  # type: ignore[arg-type]
+
+    with FaultyServer([slow]) as server, Ledger(tmp_path / "l.sqlite", write=True) as ledger:
+        options = f"api_base={server.base},concurrency=8,usd_per_mtok=1+1+1"
+        one = prompted_kinds.litellm(parse_specs(f"litellm:openai/x,{options}")[0], Context())
+        ledger.write_plan(Plan(("j",), ("t",)), items, [one.card])
+        (stop,) = carry_out(
+            items, [one], ledger, repeats=1, limits=Limits(budget_usd=20.5), show=lambda _: None
+        )
+        spent = ledger.spent()
+    assert "budget of $20.5 is used up" in stop
+    assert spent == 21.0  # the call that reaches it is the last that is taken
+    assert 21 <= len(server.times) <= 21 + 8 - 1  # those in flight were asked, and are lost
 
 
 def test_an_exception_in_the_source_of_trials_comes_through() -> None:
@@ -385,7 +624,7 @@ def test_a_real_server_in_both_orders(llama: LlamaServer, tmp_path: Path) -> Non
     path = tmp_path / "copy.yaml"
     path.write_text(yaml.safe_dump(prompt))
     options = f"api_base={llama.base},prompt={path},max_tokens=8"
-    real = prompted.litellm(parse_specs(f"litellm:openai/smollm2,{options}")[0], Context())
+    real = prompted_kinds.litellm(parse_specs(f"litellm:openai/smollm2,{options}")[0], Context())
     trials = {t.key: t for t in (trial((0, 1)), trial((1, 0)))}
     verdicts = {v.key: v for v in real.judge(trials.values())}
     real.close()
@@ -401,9 +640,23 @@ def test_a_real_server_in_both_orders(llama: LlamaServer, tmp_path: Path) -> Non
     }
 
 
+def test_a_real_server_gives_the_probabilities_of_the_model(
+    llama: LlamaServer, engine: TransformersEngine
+) -> None:
+    """Against the same weights, de-quantised, in another library."""
+    talks = [(Message("user", f"Is {n} even? Say Yes or No."),) for n in range(8)]
+    asked = [(i, Request(talk, ("Yes", "No"))) for i, talk in enumerate(talks)]
+    served = LitellmEngine("openai/smollm2", Sampling(api_base=llama.base), top_logprobs=200)
+    theirs = {i: scores.logprobs for i, scores in served.answer_logprobs(asked)}
+    ours = {i: scores.logprobs for i, scores in engine.answer_logprobs(asked)}
+    for i in theirs:
+        assert theirs[i] == pytest.approx(ours[i], abs=0.2)  # its arithmetic has 8 bits
+    assert len({round(scores[0], 3) for scores in theirs.values()}) > 4
+
+
 def test_a_real_server_with_our_own_prompt(llama: LlamaServer) -> None:
     options = f"api_base={llama.base},prompt=choice-letter,max_tokens=2"
-    real = prompted.litellm(parse_specs(f"litellm:openai/smollm2,{options}")[0], Context())
+    real = prompted_kinds.litellm(parse_specs(f"litellm:openai/smollm2,{options}")[0], Context())
     (v,) = real.judge([trial()])
     assert v.status in (Status.OK, Status.UNPARSED, Status.TRUNCATED)
     assert (v.usage.prompt_tokens or 0) > 100
@@ -414,7 +667,7 @@ def test_a_real_server_is_shown_more_than_it_reads(llama: LlamaServer) -> None:
     spec = parse_specs(f"litellm:openai/smollm2,api_base={llama.base}")[0]
     long = (Response("0", "word " * 2_000), Response("1", "five"))
     shown = replace(trial(), item=replace(trial().item, responses=long))
-    (verdict,) = prompted.litellm(spec, Context()).judge([shown])
+    (verdict,) = prompted_kinds.litellm(spec, Context()).judge([shown])
     assert verdict.status is Status.TRUNCATED
     assert "longer than the model reads" in verdict.note
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
-from bench.types import BenchError
+from bench.types import BenchError, Context, Message
 from judges import models
+from judges.engines.base import Request
+from judges.engines.transformers import TransformersEngine
 from judges.models import find, need
 
 
@@ -75,9 +79,86 @@ def test_what_is_not_there_is_said(reference: str, says: str) -> None:
 
 def test_weights_that_are_no_safetensors_are_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
-    (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x04")
-    with pytest.raises(BenchError, match="save them as safetensors"):
+    with pytest.raises(BenchError, match=r"neither a .gguf file nor a folder with config\.json"):
         find(str(tmp_path))
+    (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x04")
+    with pytest.raises(BenchError, match=r"pickled \(pytorch_model\.bin\).*save them"):
+        find(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff" * 20, b"\x02" + bytes(7) + b"[]", b"\x09" + bytes(7)]
+)
+def test_a_damaged_safetensors_file_is_said(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(content)
+    with pytest.raises(BenchError, match=r"model\.safetensors: the weights cannot be read"):
+        _ = find(str(tmp_path)).parameters
+
+
+@pytest.mark.parametrize(
+    ("config", "tokens"),
+    [
+        ({"max_position_embeddings": 512}, 512),
+        ({"text_config": {"max_position_embeddings": 64}}, 64),
+        ({"text_config": 3}, None),
+        ({"max_position_embeddings": "many"}, None),
+        ({}, None),
+    ],
+)
+def test_what_a_model_reads_at_most(tmp_path: Path, config: object, tokens: int | None) -> None:
+    path = folder(tmp_path / "model")
+    (path / "config.json").write_text(json.dumps(config))
+    assert find(str(path)).context == tokens
+
+
+def test_a_configuration_that_is_none_is_said(tmp_path: Path) -> None:
+    path = folder(tmp_path / "model")
+    for broken, says in (("{", "cannot be read"), ("[]", "a JSON object expected")):
+        (path / "config.json").write_text(broken)
+        with pytest.raises(BenchError, match=says):
+            _ = find(str(path)).context
+
+
+def test_an_adapter_is_a_model_with_its_base(tiny: Path, tmp_path: Path) -> None:
+    """Its answers are those of peft, its revision changes with either part."""
+    peft = pytest.importorskip("peft", reason="peft is not installed (extra: train)")
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    base, adapter = tmp_path / "base", tmp_path / "adapter"
+    shutil.copytree(tiny, base)
+    how = peft.LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False)
+    torch.manual_seed(0)
+    adapted = peft.get_peft_model(AutoModelForCausalLM.from_pretrained(base), how)
+    adapted.save_pretrained(adapter)
+    model = find(str(adapter))
+    whole = find(str(base)).parameters
+    assert whole is not None
+    assert model.parameters == whole + 4 * (2 * 16 + 2 * 16)
+    assert model.context == 96
+    engine = TransformersEngine(str(adapter), Context())
+    ((_, found),) = engine.answer_logprobs([(0, Request((Message("user", "Hi"),), "AB"))])
+    ids = torch.tensor([engine._loaded.chat.conversation([Message("user", "Hi")])])
+    with torch.inference_mode():
+        expected = adapted(ids).logits[0, -1].log_softmax(-1)
+    for answer, logprob in zip("AB", found.logprobs, strict=True):
+        spelt = engine._spellings.tokens(answer)
+        assert logprob == pytest.approx(float(expected[spelt].logsumexp(0)), abs=1e-4)
+    before = model.revision
+    (base / "config.json").write_text((base / "config.json").read_text() + "\n")
+    assert find(str(adapter)).revision != before
+    shutil.rmtree(base)
+    with pytest.raises(BenchError, match="no such folder"):
+        find(str(adapter))
+
+
+def test_an_adapter_without_a_base_is_said(tmp_path: Path) -> None:
+    pytest.importorskip("peft", reason="peft is not installed (extra: train)")
+    path = folder(tmp_path / "adapter", name="adapter_model.safetensors")
+    (path / "config.json").rename(path / "adapter_config.json")
+    with pytest.raises(BenchError, match="base_model_name_or_path: a model expected"):
+        find(str(path))
 
 
 def test_the_revision_of_a_folder_is_its_content(tmp_path: Path) -> None:
@@ -85,6 +166,14 @@ def test_the_revision_of_a_folder_is_its_content(tmp_path: Path) -> None:
     assert find(str(one)).revision == find(str(same)).revision
     other = folder(tmp_path / "other", weights=1.5)
     assert find(str(other)).revision != find(str(one)).revision
+    pooling = other / "1_Pooling" / "config.json"
+    pooling.parent.mkdir()
+    (other / "modules.json").write_text("[]")
+    revisions = set()
+    for text in ("{}", '{"mean": true}'):
+        pooling.write_text(text)
+        revisions.add(find(str(other)).revision)
+    assert len(revisions) == 2
     renamed = folder(tmp_path / "renamed", name="weights.safetensors")
     assert find(str(renamed)).revision != find(str(one)).revision
 
@@ -98,13 +187,14 @@ def test_weights_are_counted_from_the_headers(tmp_path: Path) -> None:
 def test_a_damaged_gguf_file_is_said(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "damaged.gguf"
     path.write_bytes(content)
-    with pytest.raises(BenchError, match=r"damaged\.gguf: the weights cannot be read"):
+    with pytest.raises(BenchError, match=r"damaged\.gguf is no whole GGUF file"):
         _ = find(str(path)).parameters
 
 
 def test_the_embedded_model(embedded: str, embedded_folder: Path) -> None:
     model = find(embedded)
     assert model.parameters == find(str(embedded_folder)).parameters == 134_515_008
+    assert model.context == find(str(embedded_folder)).context == 8192
     assert model.revision.startswith(embedded_folder.name)
     assert {p.suffix for p in embedded_folder.iterdir()} == {".json", ".jinja", ".safetensors"}
 
@@ -163,3 +253,5 @@ def test_the_hub_out_of_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_missing_libraries_come_with_the_command() -> None:
     with pytest.raises(BenchError, match=r"need no_such_library: pip install 'smallclaims\[local"):
         need("json", "no_such_library")
+    with pytest.raises(BenchError, match=r"pip install 'smallclaims\[train\]'"):
+        need("no_such_library", extras="train")

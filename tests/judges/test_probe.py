@@ -31,7 +31,7 @@ from judges.engines.transformers import TransformersEngine
 from judges.hidden import HiddenStates
 from judges.training import RECIPES, directions
 from judges.training.directions import Pairs, choose
-from judges.training.probe import Recipe, pairs_of, training_items
+from judges.training.preferences import pairs_of, training_items
 
 if TYPE_CHECKING:
     import numpy as np
@@ -96,13 +96,63 @@ def synthetic(signal: float, n: int = 400, seed: int = 0) -> tuple[Pairs, NDArra
 def test_a_planted_direction_is_found() -> None:
     pairs, _ = synthetic(signal=1.0)
     choice = choose(pairs, components=20, folds=5, seed=0)
-    assert choice.layer == PLANTED_LAYER
+    assert choice.layers == (PLANTED_LAYER,)
     held_out, _ = synthetic(signal=1.0)
     x = held_out.differences[:, PLANTED_LAYER].astype(float)
     half = len(x) // 2
     (found,) = directions.directions(x[:half], np_.ones(half), [choice.strength], 20, 0)
     # The best direction is right on 84 % of held-out rows (a normal deviate below 1).
     assert (x[half:] @ found > 0).mean() > 0.75
+
+
+def test_a_further_layer_is_taken_only_where_it_helps() -> None:
+    pairs, direction = synthetic(signal=0.7)
+    assert choose(pairs, 20, 5, 0, at_most=3).layers[0] == PLANTED_LAYER
+    rng = np_.random.default_rng(5)
+    more = pairs.differences.copy()
+    more[:, 4] = rng.normal(size=more[:, 4].shape) + 0.7 * direction  # as good, and independent
+    both = Pairs(more, pairs.weights, pairs.prompts)
+    one, two = choose(both, 20, 5, 0), choose(both, 20, 5, 0, at_most=2)
+    assert set(two.layers) == {PLANTED_LAYER, 4}
+    assert two.loss < one.loss
+    assert two.accuracy > one.accuracy
+
+
+def test_a_probe_of_several_layers_judges_as_it_was_fitted(tiny: Path, tmp_path: Path) -> None:
+    """Chosen by hand, so that the judge's sum over layers is what is tested."""
+    context = Context((), tmp_path, say=lambda line: None)
+    task = Made([made(n, right=n % 2) for n in range(24)])
+    out = RECIPES["probe"](recipe(tiny, layers=3), task, tmp_path / "three", context)
+    about = json.loads((out / "probe.json").read_text())
+    weights = np_.random.default_rng(0).normal(size=(2, 16)).astype("float32")
+    probe.TrainedProbe(weights, {**about, "layers": [3, 1]}).save(out)
+    judge = make_judge(parse_specs(f"probe:{out}")[0], context)
+    hidden = HiddenStates(TransformersEngine(str(tiny), context), tmp_path / "other")
+    trials = pointwise([made(n) for n in range(30, 50)])
+    for trial, found in zip(trials, judge.judge(trials), strict=True):
+        states = hidden.pooled(trial.item.prompt, trial.shown[0].text).states.astype(float)
+        expected = states[3] @ weights[0].astype(float) + states[1] @ weights[1].astype(float)
+        assert found.utilities == (pytest.approx(expected, rel=1e-9),)
+
+
+def test_a_probe_of_one_annotator_learns_what_that_one_said(tiny: Path, tmp_path: Path) -> None:
+    """Two annotators who say the opposite: two aspects, two probes."""
+    items = []
+    for n in range(24):
+        item = made(n, right=n % 2)
+        (gold,) = item.labels
+        labels = (Label("right", gold.utilities), Label("wrong", gold.utilities[::-1]))
+        items.append(replace(item, labels=labels))
+    context = Context((), tmp_path, say=lambda line: None)
+    new = pointwise([made(n) for n in range(100, 120)])
+    for annotator, better in (("right", 0), ("wrong", 1)):
+        spec = recipe(tiny, annotator=annotator)
+        out = RECIPES["probe"](spec, Made(items), tmp_path / annotator, context)
+        judge = make_judge(parse_specs(f"probe:{out}")[0], context)
+        scores = np_.array([v.utilities[0] for v in judge.judge(new)]).reshape(-1, 2)
+        assert (scores.argmax(axis=1) == better).all()
+    with pytest.raises(BenchError, match=r"no labels of annotator 'rihgt'.*right, wrong"):
+        RECIPES["probe"](recipe(tiny, annotator="rihgt"), Made(items), tmp_path / "x", context)
 
 
 def test_nothing_is_found_in_noise() -> None:
@@ -129,7 +179,7 @@ def test_the_choice_never_scores_a_prompt_it_was_fitted_on(monkeypatch: pytest.M
     assert set().union(*left_out) == prompts
     assert sum(map(len, left_out)) == len(prompts)
     # Nothing told apart: half credit, log 2, and of equals the strongest penalty in layer 0.
-    assert (choice.layer, choice.strength) == (0, directions.STRENGTHS[0])
+    assert (choice.layers, choice.strength) == ((0,), directions.STRENGTHS[0])
     assert (choice.accuracies == 0.5).all()
 
 
@@ -174,10 +224,10 @@ def test_pairs_follow_the_majority_and_leave_ties_out() -> None:
 
 def test_training_items_are_spread_over_domains(tiny: Path) -> None:
     many = [made(n, domain="chat") for n in range(60)] + [made(n, domain="math") for n in range(8)]
-    chosen = training_items([Made(many)], Recipe(base=str(tiny), max_items=20), seed=1)
+    chosen = training_items([Made(many)], "probe", 20, 10, seed=1)
     assert sorted(item.domain for item in chosen) == ["chat"] * 12 + ["math"] * 8
     assert len({item.id for item in chosen}) == 20
-    again = training_items([Made(many[::-1])], Recipe(base=str(tiny), max_items=20), seed=1)
+    again = training_items([Made(many[::-1])], "probe", 20, 10, seed=1)
     assert [item.id for item in again] == [item.id for item in chosen]
 
 
@@ -223,7 +273,8 @@ def test_train_save_load_judge(tiny: Path, task: Made, tmp_path: Path) -> None:
         found = verdicts[trial.key]
         states = hidden.pooled(trial.item.prompt, trial.shown[0].text).states
         assert states is not None
-        expected = states[about["layer"]].astype(float) @ saved.weights.astype(float)
+        (layer,) = about["layers"]
+        expected = states[layer].astype(float) @ saved.weights[0].astype(float)
         assert found.utilities == (pytest.approx(expected, rel=1e-12, abs=1e-12),)
         assert found.usage.prompt_tokens and found.usage.latency_s
     for item in new:
@@ -285,7 +336,8 @@ def test_a_damaged_probe_is_refused(trained: Path, tmp_path: Path) -> None:
         assert says in str(error.value)
 
     for field, value, says in [
-        ("layer", "three", "layer is 'three'; int expected"),
+        ("layers", "three", "layers is 'three'; list expected"),
+        ("layers", [-1], "layers are [-1]; whole numbers from 0"),
         ("pooling", "last", "states were pooled as 'last'"),
         ("base_revision", "0" * 64, "was trained on"),
         ("base", "./gone", "no such folder"),
@@ -295,7 +347,7 @@ def test_a_damaged_probe_is_refused(trained: Path, tmp_path: Path) -> None:
     (trained / "probe.json").write_text(good[: len(good) // 2])
     refused("not a trained probe")
     (trained / "probe.json").write_text(good)
-    weights = np_.full(16, np_.nan, dtype="float32")
+    weights = np_.full((1, 16), np_.nan, dtype="float32")
     save_file({"weights": weights}, trained / "probe.safetensors")
     refused("finite float32 weights")
     (trained / "probe.safetensors").write_bytes(b"\x80\x04.")

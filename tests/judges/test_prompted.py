@@ -1,19 +1,21 @@
+"""Judges that are asked in words: from what an engine gives to a verdict."""
+
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.spec import parse_specs
+from bench.registry import make_judge
+from bench.spec import parse_spec
 from bench.types import (
     BenchError,
+    Context,
     Item,
     JudgeCard,
     Message,
@@ -22,16 +24,10 @@ from bench.types import (
     Trial,
     Usage,
 )
-from judges.engines.base import Conversation, Reply, Tag
-from judges.prompt import Prompt, load_prompt
-from judges.prompted import BATCH, PromptedJudge, _card
+from judges.engines.base import AnswerScores, Reply, Request, Tag
+from judges.prompt import load_prompt
+from judges.prompted import Asking, PromptedJudge, prompted
 
-PROMPTS = [
-    name
-    for name in sorted(p.stem for p in Path("judges/prompts").glob("*.yaml"))
-    if load_prompt(name).scale is None
-]
-"""Those that compare responses."""
 CARD = JudgeCard("j", "prompted", ("pairwise", "listwise"))
 
 
@@ -39,96 +35,92 @@ def trial(texts: Sequence[str] = ("four", "five"), order: Sequence[int] = ()) ->
     responses = tuple(Response(str(i), text) for i, text in enumerate(texts))
     item = Item("i", "t", "d", (Message("user", "What is 2 + 2?"),), responses)
     order = tuple(order) or tuple(range(len(texts)))
-    return Trial(f"k{order}", item, order, "listwise", 0, 0)
+    return Trial(f"k{order}", item, order, "listwise", 0, 7)
 
 
-@dataclass(frozen=True)
-class Scores:
-    logprobs: tuple[float, ...]
-    prompt_tokens: int = 100
-    truncated: bool = False
+class AnswerStub:
+    """A stand-in for an engine that scores: always the same, and it notes what it is asked."""
 
-
-class LetterStub:
-    """A choice engine that always gives the same probabilities, and notes what it is asked."""
-
-    def __init__(self, scores: Scores) -> None:
+    def __init__(self, scores: AnswerScores) -> None:
         self.scores = scores
-        self.asked: list[tuple[Conversation, Sequence[str]]] = []
-        self.calls = 0
+        self.asked: list[Request] = []
         self.closed = False
 
-    def letter_logprobs(
-        self, conversations: Sequence[Conversation], letters: Sequence[Sequence[str]]
-    ) -> Iterator[Scores]:
-        self.calls += 1
-        self.asked += zip(conversations, letters, strict=True)
-        return (self.scores for _ in conversations)
+    def answer_logprobs(
+        self, requests: Iterable[tuple[Tag, Request]]
+    ) -> Iterator[tuple[Tag, AnswerScores]]:
+        for tag, request in requests:
+            self.asked.append(request)
+            yield tag, self.scores
 
     def close(self) -> None:
         self.closed = True
 
 
 class TextStub:
-    """A text engine that always gives the same reply."""
+    """A stand-in for an engine that writes: always the same reply."""
 
     def __init__(self, reply: Reply) -> None:
         self.reply = reply
+        self.asked: list[Request] = []
 
-    def generate(self, requests: Iterable[tuple[Tag, Conversation]]) -> Iterator[tuple[Tag, Reply]]:
-        return ((tag, self.reply) for tag, _ in requests)
+    def generate(self, requests: Iterable[tuple[Tag, Request]]) -> Iterator[tuple[Tag, Reply]]:
+        for tag, request in requests:
+            self.asked.append(request)
+            yield tag, self.reply
 
     def close(self) -> None:
         pass
 
 
-def letter_judge(scores: Scores) -> PromptedJudge:
-    return PromptedJudge(CARD, load_prompt("choice-letter"), LetterStub(scores))
+def weighed(logprobs: Sequence[float], **scores: object) -> AnswerStub:
+    return AnswerStub(AnswerScores(tuple(logprobs), **scores))  # type: ignore[arg-type]
 
 
-def test_letter_probabilities_become_utilities_in_item_order() -> None:
-    scores = Scores((math.log(0.6), math.log(0.2)))
-    (v,) = letter_judge(scores).judge([trial(order=(1, 0))])
+def letter_judge(engine: AnswerStub, min_mass: float = 0.0) -> PromptedJudge:
+    return PromptedJudge(CARD, load_prompt("choice-letter"), engine, "probabilities", min_mass)
+
+
+def test_answer_probabilities_become_utilities_in_item_order() -> None:
+    engine = weighed((math.log(0.6), math.log(0.2)), usage=Usage(prompt_tokens=100))
+    judge = letter_judge(engine)
+    (v,) = judge.judge([trial(order=(1, 0))])
     assert v.utilities == pytest.approx((0.25, 0.75))
     assert v.confidence == pytest.approx(0.75)
     assert json.loads(v.raw) == {"A": 0.6, "B": 0.2, "mass": 0.8}
-    assert (v.usage.prompt_tokens, v.usage.completion_tokens) == (100, 0)
-    assert v.usage.latency_s is not None
+    assert v.usage.prompt_tokens == 100
+    assert [(tuple(r.answers), r.seed) for r in engine.asked] == [(("A", "B"), 7)]
+    judge.close()
+    assert engine.closed
 
 
 @given(st.lists(st.floats(-2_000, 0), min_size=2, max_size=26))
 def test_utilities_are_probabilities_however_small_the_mass(logprobs: list[float]) -> None:
     texts = [str(i) for i in range(len(logprobs))]
-    (v,) = letter_judge(Scores(tuple(logprobs))).judge([trial(texts)])
+    (v,) = letter_judge(weighed(logprobs)).judge([trial(texts)])
     assert v.utilities is not None
     assert math.fsum(v.utilities) == pytest.approx(1.0)
     assert max(v.utilities) == v.confidence
     assert v.utilities[logprobs.index(max(logprobs))] == max(v.utilities)
 
 
-def test_a_cut_prompt_and_letters_without_probability_are_no_verdicts() -> None:
-    (v,) = letter_judge(Scores((-1.0, -2.0), truncated=True)).judge([trial()])
-    assert (v.status, v.utilities) == (Status.TRUNCATED, None)
-    (v,) = letter_judge(Scores((-math.inf, -math.inf))).judge([trial()])
+def test_low_mass_is_a_status_and_stays_on_record() -> None:
+    engine = weighed((math.log(0.03), math.log(0.01)))
+    (v,) = letter_judge(engine, min_mass=0.05).judge([trial()])
     assert (v.status, v.utilities) == (Status.UNPARSED, None)
-    assert json.loads(v.raw)["mass"] == 0
+    assert v.note == "the answers A, B have 0.04 of the probability together"
+    assert json.loads(v.raw)["mass"] == 0.04
+    (v,) = letter_judge(engine, min_mass=0.03).judge([trial()])
+    assert v.utilities == pytest.approx((0.75, 0.25))
 
 
-def test_a_choice_engine_is_asked_in_batches_and_closed() -> None:
-    engine = LetterStub(Scores((-1.0, -2.0)))
-    judge = PromptedJudge(CARD, load_prompt("choice-letter"), engine)
-    verdicts = judge.judge(trial() for _ in range(BATCH + 3))
-    next(verdicts)
-    assert (engine.calls, len(engine.asked)) == (1, BATCH)
-    assert len(list(verdicts)) == BATCH + 2
-    assert {letters for _, letters in engine.asked} == {"AB"}
-    judge.close()
-    assert engine.closed
-
-
-def test_a_choice_engine_needs_a_prompt_that_is_answered_with_a_letter() -> None:
-    with pytest.raises(BenchError, match="choice-letter"):
-        PromptedJudge(CARD, load_prompt("choice"), LetterStub(Scores(())))
+def test_what_an_engine_could_not_do_is_no_verdict() -> None:
+    usage = Usage(prompt_tokens=9)
+    failed = AnswerScores(failed=Status.TRUNCATED, note="too long", usage=usage)
+    (v,) = letter_judge(AnswerStub(failed)).judge([trial()])
+    assert (v.status, v.note, v.usage, v.raw) == (Status.TRUNCATED, "too long", usage, "")
+    (v,) = letter_judge(weighed((-math.inf, -math.inf))).judge([trial()])
+    assert (v.status, json.loads(v.raw)["mass"]) == (Status.UNPARSED, 0)
 
 
 @pytest.mark.parametrize(
@@ -142,10 +134,13 @@ def test_a_choice_engine_needs_a_prompt_that_is_answered_with_a_letter() -> None
 def test_a_text_verdict_is_turned_back_into_item_order(
     text: str, utilities: tuple[float, ...]
 ) -> None:
-    judge = PromptedJudge(CARD, load_prompt("choice"), TextStub(Reply(text)))
-    (v,) = judge.judge([trial(("x", "y", "z"), order=(2, 0, 1))])
+    engine = TextStub(Reply(text))
+    (v,) = PromptedJudge(CARD, load_prompt("choice"), engine).judge(
+        [trial(("x", "y", "z"), order=(2, 0, 1))]
+    )
     assert v.utilities == pytest.approx(utilities)
     assert (v.confidence, v.raw) == (None, text)
+    assert engine.asked[0].seed == 7
 
 
 def test_usage_stays_with_a_failure() -> None:
@@ -159,109 +154,70 @@ def test_usage_stays_with_a_failure() -> None:
         assert (v.status, v.usage) == (status, usage)
 
 
-@pytest.mark.parametrize("name", PROMPTS)
-def test_our_prompts_show_everything_once_and_in_order(name: str) -> None:
-    prompt = load_prompt(name)
-    shown = trial(("<b>first & last</b>", "second", "third"), order=(2, 0, 1))
-    (message,) = prompt.render(shown)
-    text = message.content
-    places = [text.index(piece) for piece in ("2 + 2", "third", "<b>first & last</b>", "second")]
-    assert places == sorted(places)
-    assert "Response C" in text
-    assert "Response D" not in text
-    assert prompt.name == name
-    assert not prompt.uses_reference
+def asked(prompt: str, default: str = "text", **options: object) -> PromptedJudge:
+    spec = parse_spec("litellm:m")
+    engine = TextStub(Reply(""))
+    own = Asking(prompt=prompt, **options)  # type: ignore[arg-type]
+    return prompted(spec, "m", own, load_prompt(prompt), engine, default, {})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", PROMPTS)
-def test_a_prompt_shows_as_many_responses_as_there_are_letters(name: str) -> None:
-    (message,) = load_prompt(name).render(trial([f"text {i}" for i in range(26)]))
-    assert "Response Z" in message.content
+def test_a_card_says_what_changes_verdicts() -> None:
+    plain = asked("choice-letter").card
+    assert (plain.protocols, plain.order_free) == (("pairwise", "listwise"), False)
+    assert (plain.sees, plain.samples, plain.settings["read"]) == (("text",), 1, "text")
+    others = [
+        asked("choice-letter", read="probabilities").card,
+        asked("choice-letter", read="probabilities", min_mass=0.5).card,
+        asked("choice-letter", k=8).card,
+        asked("choice").card,
+        asked("aspects").card,
+        asked("aspects", weights=tuple(range(1, 1 + len(load_prompt("aspects").aspects)))).card,
+    ]
+    assert len({card.identity for card in [plain, *others]}) == 7
+    assert asked("choice-letter", licence="MIT").card.identity == plain.identity
+    assert asked("choice-letter", k=8).card.samples == 8
+    rated = asked("rating").card
+    assert (rated.protocols, rated.order_free) == (("pointwise",), True)
+    assert asked("choice-reference").card.sees == ("text", "reference")
+    assert asked("choice-criteria").card.sees == ("text", "domain")
 
 
-@given(
-    st.one_of(
-        st.text(), st.sampled_from(["{{ 7 * 7 }}", "{% for x in y %}", "{{ prompt.__class__ }}"])
+def test_probabilities_are_read_only_where_the_answer_is_one_sign() -> None:
+    assert asked("yes-no", "probabilities").card.settings["read"] == "probabilities"
+    assert asked("choice", "probabilities").card.settings["read"] == "text"
+    with pytest.raises(BenchError, match="choice-letter"):
+        asked("choice", read="probabilities")
+    with pytest.raises(BenchError, match="read is 'logits'"):
+        asked("choice-letter", read="logits")
+    with pytest.raises(BenchError, match="k is 0"):
+        asked("choice", k=0)
+    with pytest.raises(BenchError, match="min_mass is 1"):
+        asked("choice-letter", min_mass=1.0)
+    with pytest.raises(BenchError, match="2 weights; the prompt 'aspects' has"):
+        asked("aspects", weights=(1.0, 2.0))
+
+
+def test_calls_that_would_say_the_same_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match="temperature 0"):
+        make_judge(parse_spec("litellm:hosted_vllm/m,k=8"), Context())
+
+
+def test_a_new_prompted_judge_is_a_card_of_fifteen_lines(tmp_path: Path, embedded: str) -> None:
+    """As the README says it: one YAML file, and nothing of ours is edited."""
+    card = tmp_path / "strict-smollm2.yaml"
+    card.write_text(
+        "kind: transformers\n"
+        f"argument: {embedded}\n"
+        "prompt: yes-no\n"
+        "licence: Apache-2.0\n"
+        "description: says yes or no to each response\n"
     )
-)
-def test_model_text_is_data_and_never_template(text: str) -> None:
-    (message,) = load_prompt("choice").render(trial((text, "other")))
-    assert f"begins ===\n{text}\n=== Response A ends" in message.content
-
-
-def own(**changes: object) -> dict[str, object]:
-    fields: dict[str, object] = {
-        "name": "own",
-        "protocols": ["pairwise"],
-        "follows": "own",
-        "licence": "CC0",
-        "parser": "choice",
-        "returns": ["letter"],
-        "template": "{{ responses[0] }} or {{ responses[1] }}?",
-    }
-    return {**fields, **changes}
-
-
-def load(tmp_path: Path, data: object) -> Prompt:
-    path = tmp_path / "own.yaml"
-    path.write_text(data if isinstance(data, str) else yaml.safe_dump(data))
-    return load_prompt(str(path))
-
-
-def test_a_prompt_of_ones_own(tmp_path: Path) -> None:
-    prompt = load(tmp_path, own(template="{{ reference }}: {{ responses | join('/') }}"))
-    shown = trial()
-    shown = replace(shown, item=replace(shown.item, reference="4"))
-    assert prompt.render(shown) == (Message("user", "4: four/five"),)
-    assert prompt.uses_reference
-    card = _card(parse_specs("litellm:m")[0], prompt, "m", {})
-    assert (card.sees, card.protocols) == (("text", "reference"), ("pairwise",))
-
-
-def test_the_key_of_a_prompt_is_what_it_says_and_how_it_is_read(tmp_path: Path) -> None:
-    key = load(tmp_path, own()).key
-    assert load(tmp_path, own(name="other", licence="MIT")).key == key
-    assert load(tmp_path, own(template="{{ responses }}?")).key != key
-    assert load(tmp_path, own(returns=["letter", "tie"])).key != key
-
-
-@pytest.mark.parametrize(
-    ("data", "told"),
-    [
-        ("[1, 2", "not a YAML file"),
-        ("- 1", "expected: name"),
-        ({"name": "x"}, "expected: name"),
-        (own(parser="chioce"), "choice"),
-        (own(returns=["lettre"]), "letter, tie"),
-        (own(returns=[]), "letter, tie"),
-        (own(protocols=["pointwize"]), "pairwise, listwise, pointwise"),
-        (own(template="{% for %}"), "not valid Jinja2"),
-        (own(template="{{ respones }}"), "responses"),
-        (own(template=3), "str expected"),
-        (own(protocols="pairwise"), "list expected"),
-    ],
-)
-def test_a_bad_prompt_file_says_what_was_expected(tmp_path: Path, data: object, told: str) -> None:
-    with pytest.raises(BenchError, match=told):
-        load(tmp_path, data)
-
-
-@pytest.mark.parametrize(
-    "template",
-    [
-        "{{ responses[7] }}{{ responses[7].x }}",
-        "{{ responses.__class__.__mro__ }}",
-        "{{ 1 / 0 }}",
-        "{{ letters + 1 }}",
-        "{{ prompt[0].nothing }}",
-    ],
-)
-def test_a_template_that_fails_stops_the_judge_with_its_name(tmp_path: Path, template: str) -> None:
-    prompt = load(tmp_path, own(template=template))
-    with pytest.raises(BenchError, match="prompt 'own'"):
-        prompt.render(trial())
-
-
-def test_an_unknown_prompt_gets_the_list() -> None:
-    with pytest.raises(BenchError, match="choice, choice-letter"):
-        load_prompt("choise")
+    assert len(card.read_text().splitlines()) <= 15
+    judge = make_judge(parse_spec(str(card)), Context(cache=tmp_path))
+    assert (judge.card.name, judge.card.order_free) == ("strict-smollm2", True)
+    assert judge.card.description == "says yes or no to each response"
+    other = make_judge(parse_spec(f"{card}:prompt=choice-letter"), Context(cache=tmp_path))
+    assert other.card.name == "strict-smollm2:prompt=choice-letter"
+    assert not other.card.order_free
+    with pytest.raises(BenchError, match="cannot be read"):
+        make_judge(parse_spec(str(tmp_path / "none.yaml")), Context())

@@ -1,11 +1,12 @@
 """What our engine costs over the client library alone: calls per second of both, and their ratio.
 
-A stub in its own process answers every call after 50 ms. At concurrency 64 it is asked in turn by
+A stub in its own process answers every call after 50 ms. At each concurrency it is asked in turn by
 (a) a bare asyncio loop over litellm.acompletion with a semaphore and (b) the runner with a prompted
 judge, which also makes trials, renders the prompt, hands answers to another thread, parses them and
-commits them to a ledger. Prints one line of JSON; `ratio` is the median rate of (b) over (a).
+commits them to a ledger. Prints a line of JSON for each; `ratio`: the rate of (b) over that of (a)
+beside it, the median of the rounds, and `cpu_ms`: processor time of this process for one verdict.
 
-    python tests/perf/api_overhead.py [--calls 600] [--rounds 6]
+    python tests/perf/api_overhead.py [--calls 600] [--rounds 6] [--concurrency 64 256]
 """
 
 from __future__ import annotations
@@ -29,7 +30,6 @@ from bench.runner import Limits, carry_out
 from bench.spec import parse_spec
 from bench.types import Context, Item, JudgeCard, Label, Message, Response
 
-CONCURRENCY = 64
 DELAY_S = 0.05
 MODEL = "openai/stub"
 
@@ -83,7 +83,7 @@ def items(n: int) -> list[Item]:
     return made
 
 
-def bare(base: str, n: int) -> float:
+def bare(base: str, n: int, concurrency: int) -> float:
     """Calls per second of the library alone, on conversations made beforehand."""
     import litellm
 
@@ -97,7 +97,7 @@ def bare(base: str, n: int) -> float:
     ]
 
     async def main() -> None:
-        slots = asyncio.Semaphore(CONCURRENCY)
+        slots = asyncio.Semaphore(concurrency)
 
         async def one(messages: list[dict[str, str]]) -> None:
             async with slots:
@@ -121,11 +121,11 @@ def bare(base: str, n: int) -> float:
     return n / (time.perf_counter() - start)
 
 
-def ours(base: str, n: int) -> float:
+def ours(base: str, n: int, concurrency: int) -> float:
     """Calls per second through runner, judge, engine and ledger, everything committed."""
-    from judges.prompted import litellm
+    from judges.prompted_kinds import litellm
 
-    text = f"litellm:{MODEL},api_base={base},concurrency={CONCURRENCY}"
+    text = f"litellm:{MODEL},api_base={base},concurrency={concurrency}"
     judge = litellm(parse_spec(text), Context())
     with TemporaryDirectory() as folder, Ledger(Path(folder) / "l.sqlite", write=True) as ledger:
         made = items(n // 2)
@@ -138,7 +138,7 @@ def ours(base: str, n: int) -> float:
     return n / seconds
 
 
-def measure(calls: int, rounds: int) -> dict[str, float | int]:
+def measure(calls: int, rounds: int, concurrency: int) -> dict[str, float | int]:
     """Both in turn, several rounds since a shared machine drifts; one first, uncounted."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
@@ -146,29 +146,29 @@ def measure(calls: int, rounds: int) -> dict[str, float | int]:
     try:
         _wait_for(port)
         base = f"http://127.0.0.1:{port}/v1"
-        ours(base, CONCURRENCY), bare(base, CONCURRENCY)
+        for run in (ours, bare):
+            run(base, concurrency, concurrency)
         # A full collection takes 0.2 s with the library loaded, and falls on either by chance.
         gc.collect()
         gc.freeze()
         rates: dict[str, list[float]] = {"bare": [], "ours": []}
         cpu: dict[str, list[float]] = {"bare": [], "ours": []}
         for turn in range(2 * rounds):
-            name, run = [("bare", bare), ("ours", ours)][(turn + turn // 2) % 2]  # a b b a a b ...
+            run = (bare, ours)[(turn + turn // 2) % 2]  # a b b a a b ...
             start = time.process_time()
-            rates[name].append(run(base, calls))
-            cpu[name].append((time.process_time() - start) * 1e3 / calls)
+            rates[run.__name__].append(run(base, calls, concurrency))
+            cpu[run.__name__].append((time.process_time() - start) * 1e3 / calls)
     finally:
         stub.terminate()
         stub.wait()
-    per_s = {name: statistics.median(values) for name, values in rates.items()}
-    cpu_ms = {name: statistics.median(values) for name, values in cpu.items()}
+    ratios = [mine / theirs for mine, theirs in zip(rates["ours"], rates["bare"], strict=True)]
     return {
-        "ratio": round(per_s["ours"] / per_s["bare"], 3),
-        **{f"{name}_per_s": round(value, 1) for name, value in per_s.items()},
-        **{f"{name}_cpu_ms_per_call": round(value, 2) for name, value in cpu_ms.items()},
+        "concurrency": concurrency,
+        "ratio": round(statistics.median(ratios), 3),
+        **{f"{k}_per_s": round(statistics.median(v), 1) for k, v in rates.items()},
+        **{f"{k}_cpu_ms": round(statistics.median(v), 2) for k, v in cpu.items()},
         "calls": calls,
         "rounds": rounds,
-        "concurrency": CONCURRENCY,
     }
 
 
@@ -183,17 +183,19 @@ def _wait_for(port: int) -> None:
 
 
 def main() -> None:
-    """Parse the command line, measure, print one line of JSON."""
+    """Parse the command line, measure, print a line of JSON for each concurrency."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--calls", type=int, default=600)
     parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--concurrency", type=int, nargs="+", default=[64, 256])
     parser.add_argument("--serve", type=int, metavar="PORT", help="be the stub, on this port")
     given = parser.parse_args()
     if given.serve:
         serve(given.serve)
         return
     os.environ.setdefault("OPENAI_API_KEY", "stub")
-    print(json.dumps(measure(given.calls, given.rounds)))
+    for concurrency in given.concurrency:
+        print(json.dumps(measure(given.calls, given.rounds, concurrency)), flush=True)
 
 
 if __name__ == "__main__":

@@ -131,7 +131,8 @@ class FaultyServer:
     """A context manager: listens on a free loopback port while open.
 
     `base`: the address to give as api_base. `times`: when each call came, in seconds of
-    time.monotonic. `asked`: the body of each call. `busiest`: most calls open at one time.
+    time.monotonic. `asked`: the body of each call. `open`: calls
+    that are open, `busiest`: the most at one time.
     """
 
     def __init__(self, script: Sequence[Behaviour]) -> None:
@@ -139,7 +140,7 @@ class FaultyServer:
         self.times: list[float] = []
         self.asked: list[dict[str, Any]] = []
         self.busiest = 0
-        self._open = 0
+        self.open = 0
         self._lock = threading.Lock()
 
     def answer(self, handler: _Handler) -> None:
@@ -148,13 +149,13 @@ class FaultyServer:
             behaviour = self.script[min(len(self.times), len(self.script) - 1)]
             self.times.append(time.monotonic())
             self.asked.append(handler.asked)
-            self._open += 1
-            self.busiest = max(self.busiest, self._open)
+            self.open += 1
+            self.busiest = max(self.busiest, self.open)
         try:
             behaviour(handler)
         finally:
             with self._lock:
-                self._open -= 1
+                self.open -= 1
 
     def __enter__(self) -> FaultyServer:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)

@@ -1,0 +1,138 @@
+"""The kinds of judge that are asked in words, one for each engine. Any of them takes any prompt."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import cast
+
+from bench.kinds import kind
+from bench.spec import Spec
+from bench.types import BenchError, Context, Judge
+from judges.engines.sampling import Sampling
+from judges.prompt import load_prompt
+from judges.prompted import Asking, how_to_read, model_of, prompted
+
+
+@dataclass(frozen=True)
+class ApiSettings(Asking):
+    """Options of ``litellm:MODEL``. `seed`: fixed, for servers that draw by it; None: the plan's,
+    another for each call. `top_logprobs`: of the first token, asked for where probabilities are
+    read. The rest changes no verdict and is no part of the identity. `timeout`: seconds for one
+    call. `concurrency`: calls in flight at most. `rpm`, `tpm`: requests and tokens a minute at
+    most. `batch`: through the provider's batch API. `usd_per_mtok`: price of input, cached input
+    and output, for a model without a list price."""
+
+    temperature: float | None = 0.0
+    max_tokens: int = 512
+    seed: int | None = None
+    api_base: str | None = None
+    top_logprobs: int = 20
+    timeout: float = 120.0
+    concurrency: int = 16
+    rpm: int | None = None
+    tpm: int | None = None
+    batch: bool = False
+    usd_per_mtok: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _differing(self.k, self.temperature)
+        price = self.usd_per_mtok
+        if price is not None and (len(price) != 3 or not all(0 <= p < math.inf for p in price)):
+            raise BenchError(
+                f"usd_per_mtok is {price}; three numbers from 0 expected: INPUT+CACHED+OUTPUT in "
+                "US dollars per million tokens, for example 2.5+1.25+10"
+            )
+
+
+@dataclass(frozen=True)
+class LocalSettings(Asking):
+    """Options of engines in this process. `revision`: commit of a hub id. `dtype`: of the weights.
+    `temperature`, `max_tokens`: of what is written, where the verdict is read from text."""
+
+    prompt: str = "choice-letter"
+    revision: str | None = None
+    dtype: str = "float32"
+    temperature: float = 0.0
+    max_tokens: int = 512
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _differing(self.k, self.temperature)
+
+
+def _differing(k: int, temperature: float | None) -> None:
+    if k > 1 and temperature == 0:
+        raise BenchError(
+            f"k is {k} and temperature 0: the calls would all say the same. Give temperature=1, or "
+            "leave k out."
+        )
+
+
+@kind(trained=False, order_free=None, cost="per call")
+def litellm(spec: Spec, context: Context) -> Judge:
+    """Any model behind an API, through litellm: litellm:PROVIDER/MODEL.
+
+    Raises BenchError for a missing key, an unknown provider or a bad option.
+    """
+    from judges.engines.litellm import LitellmEngine
+    from judges.engines.litellm import Sampling as Asked
+    from judges.engines.provider_batch import BatchEngine
+
+    settings = spec.settings(ApiSettings)
+    model = model_of(spec, "litellm:openai/NAME")
+    prompt = load_prompt(settings.prompt)
+    sampling = Asked(settings.temperature, settings.max_tokens, settings.seed, settings.api_base)
+    top, timeout = settings.top_logprobs, settings.timeout
+    engine: LitellmEngine | BatchEngine
+    if settings.batch:
+        folder = context.cache / "batches"
+        engine = BatchEngine(
+            model, sampling, folder=folder, say=context.say, top_logprobs=top, timeout_s=timeout
+        )
+    else:
+        engine = LitellmEngine(
+            model,
+            sampling,
+            concurrency=settings.concurrency,
+            rpm=settings.rpm,
+            tpm=settings.tpm,
+            top_logprobs=top,
+            timeout_s=timeout,
+        )
+    own = {"engine": "litellm", **asdict(sampling)}
+    if how_to_read(settings, prompt, "text") == "probabilities":
+        own["top_logprobs"] = top
+    judge = prompted(spec, model, settings, prompt, engine, "text", own)
+    price = cast(tuple[float, float, float] | None, settings.usd_per_mtok)
+    judge.card = replace(judge.card, paid=True, usd_per_mtok=price, price_share=engine.price_share)
+    return judge
+
+
+@kind(trained=None, order_free=None, cost="this machine", extras=("local",))
+def transformers(spec: Spec, context: Context) -> Judge:
+    """A model of this machine by transformers: transformers:FOLDER, or a hub id.
+
+    Raises BenchError for a model that is not there, or a prompt that cannot be read so.
+    """
+    from judges.engines.transformers import TransformersEngine
+
+    settings = spec.settings(LocalSettings)
+    model = model_of(spec, "transformers:FOLDER")
+    prompt = load_prompt(settings.prompt)
+    sampling = Sampling(settings.temperature, settings.max_tokens)
+    engine = TransformersEngine(
+        model,
+        context,
+        dtype=settings.dtype,
+        commit=settings.revision,
+        remote_code=context.remote_code,
+        sampling=sampling,
+    )
+    written = {} if how_to_read(settings, prompt, "probabilities") != "text" else asdict(sampling)
+    own = {"engine": "transformers", **engine.settings, **written}
+    judge = prompted(spec, model, settings, prompt, engine, "probabilities", own)
+    card = replace(judge.card, revision=engine.revision)
+    judge.card = replace(card, parameters=card.parameters or engine.parameters)
+    return judge
