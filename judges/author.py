@@ -87,7 +87,7 @@ def _rates(won: Mapping[tuple[int, str], list[float]], left_out: int) -> dict[st
 
 @kind(trained=False, order_free=True, cost="nothing")
 def make(spec: Spec, context: Context) -> Judge:
-    """The author judge, learnt on the training split of the run's tasks."""
+    """How often the response's writer wins on other training prompts; reads no text."""
     if spec.argument or spec.options:
         raise BenchError(f"judge {spec.name!r} takes no argument and no options, got {spec.text!r}")
     return AuthorJudge(spec.label, (i for task in context.tasks for i in task.items("train")))

@@ -267,8 +267,9 @@ def _check_about(about: Mapping[str, Any], reference: str) -> None:
 
 @kind(trained=True, order_free=False, cost="this machine", extras=("local",))
 def make(spec: Spec, context: Context) -> Judge:
-    """The judge ``crossencoder:FOLDER`` (or a hub id), or without one that is trained on first use,
-    on the training split of the run's tasks, and kept in the cache.
+    """An encoder that reads both responses: crossencoder:FOLDER; without one, trained on first use.
+
+    It is then trained on the training split of the run's tasks, and kept in the cache.
 
     Raises BenchError: no such model, not a classifier with one output, no base model, a task
     without training items.

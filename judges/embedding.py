@@ -148,7 +148,7 @@ def judge_of(spec: Spec, folder: Path, context: Context) -> HeadJudge:
 
 @kind(trained=True, order_free=True, cost="this machine", extras=("local",))
 def make(spec: Spec, context: Context) -> Judge:
-    """The judge ``embedding:FOLDER``: a frozen sentence encoder and a trained linear head.
+    """A linear head on a frozen sentence encoder, embedding:FOLDER; made by train reward.
 
     Raises BenchError: no such head, no encoder.
     """

@@ -29,8 +29,7 @@ class Options(Described):
 
 @kind(trained=True, order_free=True, cost="this machine", extras=("local",))
 def make(spec: Spec, context: Context) -> Judge:
-    """The judge ``personal:FOLDER,annotator=NAME``: what one annotator prefers; without a name the
-    mean of all annotators' heads.
+    """What one annotator prefers: personal:FOLDER,annotator=NAME; without a name, all on average.
 
     Raises BenchError: no such heads, no annotator of that name, no encoder.
     """

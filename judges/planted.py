@@ -85,7 +85,7 @@ class PlantedJudge(Judge):
 
 @kind(trained=False, order_free=False, cost="nothing")
 def make(spec: Spec, context: Context) -> Judge:
-    """``planted:acc=.8,first=.1,long=.05,tie=.02,fail=.01``."""
+    """Draws with known biases: planted:acc=.8,first=.1,long=.05,tie=.02,fail=.01."""
     if spec.argument:
         raise BenchError(f"{spec.text!r}: options expected, for example planted:acc=.8,first=.1")
     return PlantedJudge(spec.label, spec.settings(Planted), context.seed)

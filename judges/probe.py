@@ -160,8 +160,9 @@ class ProbeJudge(Judge):
 
 @kind(trained=True, order_free=True, cost="this machine", extras=("local",))
 def make(spec: Spec, context: Context) -> Judge:
-    """The judge ``probe:FOLDER``, or without a folder one that is trained on first use, on the
-    training split of the run's tasks, and kept in the cache.
+    """A linear probe on hidden states: probe:FOLDER, or without one trained on first use.
+
+    It is then trained on the training split of the run's tasks, and kept in the cache.
 
     Raises BenchError: no such probe, no base model, a task without training items.
     """

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import cast
+from typing import Any, Protocol, cast
 
 from bench.kinds import kind
 from bench.spec import Spec
@@ -47,19 +48,57 @@ class ApiSettings(Asking):
 
 
 @dataclass(frozen=True)
-class LocalSettings(Asking):
-    """Options of engines in this process. `revision`: commit of a hub id. `dtype`: of the weights.
-    `temperature`, `max_tokens`: of what is written, where the verdict is read from text."""
+class HereSettings(Asking):
+    """Options of every engine in this process. `temperature`, `max_tokens`: of what is written,
+    where the verdict is read from text."""
 
     prompt: str = "choice-letter"
-    revision: str | None = None
-    dtype: str = "float32"
     temperature: float = 0.0
     max_tokens: int = 512
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _differing(self.k, self.temperature)
+
+    @property
+    def sampling(self) -> Sampling:
+        """As engines take it."""
+        return Sampling(self.temperature, self.max_tokens)
+
+
+@dataclass(frozen=True)
+class LocalSettings(HereSettings):
+    """Options of ``transformers:MODEL``. `revision`: commit of a hub id. `dtype`: of the
+    weights."""
+
+    revision: str | None = None
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True)
+class VllmSettings(LocalSettings):
+    """Options of ``vllm:MODEL``. `tensor_parallel`: GPUs that share the weights. `limit`: tokens
+    that are read at most; None: what the model can. `constrained`: what is written is one of the
+    prompt's answers and nothing else."""
+
+    tensor_parallel: int = 1
+    limit: int | None = None
+    constrained: bool = False
+
+
+@dataclass(frozen=True)
+class GgufSettings(HereSettings):
+    """Options of ``llama_cpp:FILE``; the weights are as the file has them. `limit`: tokens that are
+    read at most; None: what the model can, up to 8,192."""
+
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class LmEvalSettings(HereSettings):
+    """Options of ``lm_eval:TYPE``. `args`: lm-eval's arguments of the model, name=value."""
+
+    args: tuple[str, ...] = ()
 
 
 def _differing(k: int, temperature: float | None) -> None:
@@ -120,19 +159,94 @@ def transformers(spec: Spec, context: Context) -> Judge:
 
     settings = spec.settings(LocalSettings)
     model = model_of(spec, "transformers:FOLDER")
-    prompt = load_prompt(settings.prompt)
-    sampling = Sampling(settings.temperature, settings.max_tokens)
     engine = TransformersEngine(
         model,
         context,
         dtype=settings.dtype,
         commit=settings.revision,
         remote_code=context.remote_code,
-        sampling=sampling,
+        sampling=settings.sampling,
     )
-    written = {} if how_to_read(settings, prompt, "probabilities") != "text" else asdict(sampling)
-    own = {"engine": "transformers", **engine.settings, **written}
-    judge = prompted(spec, model, settings, prompt, engine, "probabilities", own)
-    card = replace(judge.card, revision=engine.revision)
-    judge.card = replace(card, parameters=card.parameters or engine.parameters)
+    return _here(spec, model, settings, engine)
+
+
+@kind(trained=None, order_free=None, cost="this machine", extras=("vllm",))
+def vllm(spec: Spec, context: Context) -> Judge:
+    """A model of this machine by vLLM, whole batches: vllm:FOLDER, or a hub id.
+
+    Raises BenchError as `transformers` does, and where vLLM cannot run.
+    """
+    from judges.engines.vllm import VllmEngine
+
+    settings = spec.settings(VllmSettings)
+    model = model_of(spec, "vllm:FOLDER")
+    engine = VllmEngine(
+        model,
+        context,
+        dtype=settings.dtype,
+        commit=settings.revision,
+        tensor_parallel=settings.tensor_parallel,
+        limit=settings.limit,
+        remote_code=context.remote_code,
+        constrained=settings.constrained,
+        sampling=settings.sampling,
+    )
+    return _here(spec, model, settings, engine)
+
+
+@kind(trained=None, order_free=None, cost="this machine", extras=("llama-cpp",))
+def llama_cpp(spec: Spec, context: Context) -> Judge:
+    """A GGUF file on this machine by llama.cpp: llama_cpp:FILE.gguf.
+
+    Raises BenchError for a file that is not there or no GGUF, or a prompt that cannot be read so.
+    """
+    from judges.engines.llama_cpp import LlamaCppEngine
+
+    settings = spec.settings(GgufSettings)
+    model = model_of(spec, "llama_cpp:FILE.gguf")
+    engine = LlamaCppEngine(model, context, limit=settings.limit, sampling=settings.sampling)
+    return _here(spec, model, settings, engine)
+
+
+@kind(trained=None, order_free=None, cost="this machine", extras=("lm-eval",))
+def lm_eval(spec: Spec, context: Context) -> Judge:
+    """Any model that lm-eval knows: lm_eval:hf,args=pretrained=FOLDER+dtype=float32.
+
+    Raises BenchError for a type or arguments that lm-eval does not know or that are refused.
+    """
+    from judges.engines.lm_eval import LmEvalEngine
+
+    settings = spec.settings(LmEvalSettings)
+    model = model_of(spec, "lm_eval:hf,args=pretrained=FOLDER")
+    engine = LmEvalEngine(model, settings.args, context, sampling=settings.sampling)
+    return _here(spec, model, settings, engine)
+
+
+class _Here(Protocol):
+    """An engine in this process, before it has loaded anything."""
+
+    @property
+    def revision(self) -> str | None: ...
+    @property
+    def parameters(self) -> int | None: ...
+    @property
+    def context(self) -> int | None: ...
+    @property
+    def settings(self) -> Mapping[str, Any]: ...
+
+
+def _here(spec: Spec, model: str, settings: HereSettings, engine: _Here) -> Judge:
+    """The judge that an engine in this process is: by default from probabilities, where the prompt
+    is answered with one sign."""
+    prompt = load_prompt(settings.prompt)
+    written = how_to_read(settings, prompt, "probabilities") == "text"
+    own = {"engine": spec.name, **engine.settings, **(asdict(settings.sampling) if written else {})}
+    judge = prompted(spec, model, settings, prompt, cast(Any, engine), "probabilities", own)
+    card = judge.card
+    judge.card = replace(
+        card,
+        revision=engine.revision,
+        parameters=card.parameters or engine.parameters,
+        context=card.context or engine.context,
+    )
     return judge

@@ -102,7 +102,7 @@ class ReplayJudge(Judge):
 
 @kind(trained=None, order_free=None, cost="nothing")
 def make(spec: Spec, context: Context) -> Judge:
-    """The judge that `spec` asks for, its recording read and checked.
+    """Recorded verdicts: replay:FILE, or those that a task's authors recorded, by their cards.
 
     Raises BenchError when the recording is not there, when its task is not in the run, and at a
     bad row with file, line, field, found and expected.

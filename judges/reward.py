@@ -188,8 +188,7 @@ def _about(source: models.Model) -> Mapping[str, Any]:
 
 @kind(trained=True, order_free=True, cost="this machine", extras=("local",))
 def make(spec: Spec, context: Context) -> Judge:
-    """A reward model, reward:FOLDER or reward:OWNER/NAME, by what ``train reward`` made or by
-    anybody else.
+    """A reward model: reward:FOLDER or reward:OWNER/NAME, ours by train reward or anybody's.
 
     Raises BenchError: no such model, none with one output, no trained head, a bad option.
     """

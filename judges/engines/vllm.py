@@ -62,6 +62,11 @@ class VllmEngine:
         return self._model.source.parameters
 
     @property
+    def context(self) -> int | None:
+        """Tokens that the model reads at most; None for a hub id."""
+        return self._model.source.context
+
+    @property
     def settings(self) -> Mapping[str, Any]:
         """What changes answers beside the model and what is asked of it."""
         return {**self._model.settings, **({"constrained": True} if self._constrained else {})}
