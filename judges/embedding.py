@@ -123,12 +123,12 @@ class HeadJudge(Judge):
         return found, found.seconds
 
 
-def judge_of(spec: Spec, folder: Path, context: Context) -> HeadJudge:
-    """The judge of the one head in `folder`, with the options of `spec`. Raises BenchError for a
-    folder that holds none, or one for each annotator."""
+def judge_of(spec: Spec, described: Described, folder: Path, context: Context) -> HeadJudge:
+    """The judge of the one head in `folder`. Raises BenchError for a folder that holds none, or one
+    for each annotator."""
     import numpy as np
 
-    described, heads = spec.settings(Described), load(folder)
+    heads = load(folder)
     if heads.annotators:
         raise BenchError(
             f"{spec.text!r}: {folder} holds a head for each of {len(heads.annotators)} annotators. "
@@ -157,4 +157,5 @@ def make(spec: Spec, context: Context) -> Judge:
             f"{spec.text!r} names no trained head. Make one: smallclaims train reward --task TASK "
             "--out models/NAME, then the judge embedding:models/NAME"
         )
-    return judge_of(spec, Path(spec.argument).expanduser(), context)
+    folder = Path(spec.argument).expanduser()
+    return judge_of(spec, spec.settings(Described), folder, context)

@@ -188,10 +188,17 @@ def _about(source: models.Model) -> Mapping[str, Any]:
 
 @kind(trained=True, order_free=True, cost="this machine", extras=("local",))
 def make(spec: Spec, context: Context) -> Judge:
-    """A reward model: reward:FOLDER or reward:OWNER/NAME, ours by train reward or anybody's.
+    """A reward model: reward:FOLDER or reward:OWNER/NAME; with base=, trained on first use.
+
+    It is then a head on the frozen base, fitted to the training split of the run's tasks.
 
     Raises BenchError: no such model, none with one output, no trained head, a bad option.
     """
+    if not spec.argument and "base" in spec.options:
+        from judges.training.reward import Card, trained_here
+
+        card = spec.settings(Card)
+        return judge_of(spec, card, trained_here(card, context), context)
     if not spec.argument:
         raise BenchError(
             f"{spec.text!r} names no reward model; reward:FOLDER or reward:OWNER/NAME expected. "
@@ -199,6 +206,6 @@ def make(spec: Spec, context: Context) -> Judge:
         )
     folder = Path(spec.argument).expanduser()
     if holds_heads(folder):
-        return judge_of(spec, folder, context)
+        return judge_of(spec, spec.settings(Described), folder, context)
     options = spec.settings(Options)
     return RewardJudge(spec, options, models.find(spec.argument, options.revision), context)

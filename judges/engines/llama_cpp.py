@@ -30,8 +30,8 @@ _SEEDS = 2**32 - 1  # the number after these means "draw one" to llama.cpp
 
 class LlamaCppEngine:
     """`model`: a GGUF file, as in judges.models. `limit`: tokens of a prompt and what is written
-    after it; None: what the model was trained on, and 8,192 at most, for memory is taken for all of
-    them. `sampling`: of what is written. Threads are `context.threads`.
+    after it, 8,192 for None, and no more than the model was trained on: memory is taken for all.
+    `sampling`: of what is written. Threads are `context.threads`.
 
     Nothing is loaded before the first request. Raises BenchError for a model that is not there or
     no GGUF file, and when xllamacpp is not installed.

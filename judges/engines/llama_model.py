@@ -26,37 +26,43 @@ TOP = 4096
 a small model take 0.4 CPU seconds to write down and read, as long as 70 tokens of a prompt."""
 ENOUGH = 1e-3  # the part of a probability that may be missing; the server's own error is as large
 
+_CERTAIN = 1e6  # added to a logit: this token and no other
 _ORDINARY = 1, 6  # types of tokens in GGUF: normal, byte
 _OWN = 4  # a token of the model's makers that ordinary text may hold
 
 
 class LlamaModel:
     """The model at `path`. `reference`: its name, for messages. `limit`: tokens that it reads and
-    writes at most; None: what it was trained on, and `LONGEST` at most. `threads`: None for
+    writes at most, `LONGEST` for None, and no more than it was trained on. `threads`: None for
     llama.cpp's own choice.
 
-    `limit`: as it is. `chat`: its tokenizer and template. Raises BenchError for a file that does
-    not load, or has no chat template.
+    Has `limit`, as it is in the end, and `chat`: its tokenizer and template. Raises BenchError for
+    a file that does not load, or has no chat template.
     """
 
     def __init__(self, path: Path, reference: str, limit: int | None, threads: int | None) -> None:
         entries = gguf.head(path).entries
-        if "tokenizer.chat_template" not in entries:  # llama.cpp would take another's
-            raise BenchError(
-                f"model {reference!r} has no chat template. Expected: a model tuned for "
-                "instructions."
-            )
+        # Without a template llama.cpp would take another model's.
+        for name in ("chat_template", "ggml.tokens", "ggml.token_type"):
+            if f"tokenizer.{name}" not in entries:
+                raise BenchError(
+                    f"model {reference!r}: its file has no tokenizer.{name}. Expected: a model "
+                    "tuned for instructions, with its chat template."
+                )
         trained = entries.get(f"{entries.get('general.architecture')}.context_length", LONGEST)
-        self.limit: int = limit or min(trained, LONGEST)
-        self._vocabulary: list[str] = entries["tokenizer.ggml.tokens"]
-        self._server, own = _serve(path, reference, self.limit, threads)
-        self.chat = ChatTokens(_Tokenizer(own, entries), reference)
+        self.limit: int = min(trained, limit or LONGEST)
+        self._vocabulary = len(entries["tokenizer.ggml.tokens"])
+        self._server, self._client = _serve(path, reference, self.limit, threads)
+        self.chat = ChatTokens(_Tokenizer(self._client, entries), reference)
 
     def next_tokens(self, ids: list[int], spelt: Sequence[Sequence[int]]) -> list[float]:
         """Probability that one of the tokens of each group of `spelt` comes after `ids`, each right
         to a part in a thousand; empty when the model gives values that are no numbers."""
-        for top in (TOP, len(self._vocabulary)):
-            found = self.complete(ids, n_predict=1, temperature=0.0, n_probs=top)
+        # These are the probabilities before the bias. The server says those of what it wrote, and
+        # where that would be a part of a character, it writes nothing.
+        drawn = [[spelt[0][0], _CERTAIN]]
+        for top in (TOP, self._vocabulary):
+            found = self.complete(ids, n_predict=1, temperature=0.0, n_probs=top, logit_bias=drawn)
             said = found["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
             known = {token["id"]: token["logprob"] for token in said}
             if not all(isinstance(value, float) and value <= 0 for value in known.values()):
@@ -76,6 +82,7 @@ class LlamaModel:
 
     def close(self) -> None:
         """Free the model."""
+        self._client.close()
         del self._server
 
 
@@ -99,11 +106,8 @@ def _serve(path: Path, reference: str, limit: int, threads: int | None) -> tuple
             f"model {reference!r} does not load in llama.cpp: {error} Is there memory enough, and "
             "is its kind of model known to this version of xllamacpp?"
         ) from error
-    headers = {"Authorization": f"Bearer {key}"}
-    own = httpx.Client(
-        base_url=server.listening_address, headers=headers, timeout=60, trust_env=False
-    )
-    return server, own
+    address, headers = server.listening_address, {"Authorization": f"Bearer {key}"}
+    return server, httpx.Client(base_url=address, headers=headers, timeout=60, trust_env=False)
 
 
 class _Tokenizer:

@@ -282,7 +282,10 @@ def _quietly(ask: Callable[[], Any]) -> Any:
     except (OSError, ClientError) as error:  # its HTTP libraries' errors are these
         raise _FaultError(f"{type(error).__name__}: {error}"[:500]) from error
     except Exception as error:  # of three dozen libraries
-        raise BenchError(f"lm-eval failed: {type(error).__name__}: {error}"[:2000]) from error
+        raise BenchError(
+            f"lm-eval failed: {type(error).__name__}: {str(error)[:2000]} Where memory ran out, "
+            "give a smaller batch_size among args."
+        ) from error
 
 
 def _log_sum(logprobs: Sequence[float]) -> float:

@@ -63,8 +63,8 @@ class VllmEngine:
 
     @property
     def context(self) -> int | None:
-        """Tokens that the model reads at most; None for a hub id."""
-        return self._model.source.context
+        """Tokens that are read at most; None where neither `limit` nor a folder says."""
+        return self._model.limit or self._model.source.context
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -76,9 +76,14 @@ class VllmEngine:
     ) -> Iterator[tuple[Tag, AnswerScores]]:
         """See AnswerEngine.
 
-        Raises BenchError for an answer that is no single token, a model without chat template, and
-        a vLLM that does not start or ends.
+        Raises BenchError for an answer that is no single token, a model without chat template, a
+        vLLM that does not start or ends, and where only what is written is constrained.
         """
+        if self._constrained:
+            raise BenchError(
+                f"model {self._model.source.reference!r}: constrained is of what is written, and "
+                "here probabilities are read; take read=text with it, or leave it out"
+            )
         for window in self._windows(requests):
             fitting, long = self._tokenised(window)
             for tag, _, ids in long:

@@ -3,7 +3,7 @@
 
 tune=head fits a linear head on a frozen sentence encoder (judges.training.embedding); tune=full and
 tune=lora fine-tune a language model or encoder with one output (judges.training.reward_trainer),
-which costs a thousand times as much. Such a model never sees two responses together, so there is no
+which costs some fifty times as much. Such a model never sees two responses together, so there is no
 order to swap.
 """
 
@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from bench.spec import Spec
 from bench.types import BenchError, Context, Item, Task, content_key
+from judges import models
+from judges.described import Described
 from judges.heads import ABOUT
 from judges.training.preferences import held_out, training_items
 
@@ -86,6 +88,14 @@ class Lora(Full):
     rank: int = 8
 
 
+@dataclass(frozen=True)
+class Card(Described, Head):
+    """What a card says of a head that is not trained yet. `first_use_items`: `max_items` when it is
+    trained on first use, while somebody waits."""
+
+    first_use_items: int = 300
+
+
 TUNES: Mapping[str, type[Recipe]] = {"head": Head, "full": Full, "lora": Lora}
 
 
@@ -96,6 +106,8 @@ def train(spec: Spec, task: Task, out: Path, context: Context) -> Path:
 
     Raises BenchError for a bad option, a folder that is there already, too few training items.
     """
+    said = {f.name for f in fields(Card)} - {f.name for f in fields(Head)}
+    spec = replace(spec, options={k: v for k, v in spec.options.items() if k not in said})
     tune = spec.options.get("tune", "head")
     if tune not in TUNES:
         raise BenchError(f"{spec.text!r}: tune is {tune!r}; {', '.join(TUNES)} expected")
@@ -105,7 +117,7 @@ def train(spec: Spec, task: Task, out: Path, context: Context) -> Path:
             f"{out} holds a trained reward model already. Choose another name, or remove it."
         )
     items = training_items([task], "reward", recipe.max_items, LEAST_PROMPTS, context.seed)
-    data = Data(task, items, recipe, context.seed)
+    data = Data([task], items, recipe, context.seed)
     if isinstance(recipe, Head):
         from judges.training.embedding import fit
 
@@ -117,11 +129,35 @@ def train(spec: Spec, task: Task, out: Path, context: Context) -> Path:
     return out
 
 
+def trained_here(card: Card, context: Context) -> Path:
+    """Folder of the head for the training split of the run's tasks: from the cache, or trained
+    now."""
+    from judges.training.embedding import fit
+
+    recipe = Head(**{f.name: getattr(card, f.name) for f in fields(Head)})
+    recipe = replace(recipe, max_items=min(recipe.max_items, card.first_use_items))
+    if recipe.tune != "head":
+        raise BenchError(
+            f"reward: tune is {recipe.tune!r}; on first use only a head is trained. Train it "
+            "before the run: smallclaims train reward --task TASK --out models/NAME"
+        )
+    items = training_items(context.tasks, "reward", recipe.max_items, LEAST_PROMPTS, context.seed)
+    data = Data(context.tasks, items, recipe, context.seed)
+    base = models.find(recipe.base, recipe.revision).revision
+    folder = context.cache / "heads" / data.key(base)
+    if not (folder / ABOUT).exists():
+        context.say(f"training a head on {len(items)} items, once; it is kept in {folder}")
+        fit(data, recipe, context).save(folder)
+    return folder
+
+
 class Data:
     """What is learnt from, in two parts that share no prompt: `fitted` and `held`."""
 
-    def __init__(self, task: Task, items: Sequence[Item], recipe: Recipe, seed: int) -> None:
-        self._task, self._items, self._recipe, self._seed = task, items, recipe, seed
+    def __init__(
+        self, tasks: Sequence[Task], items: Sequence[Item], recipe: Recipe, seed: int
+    ) -> None:
+        self._tasks, self._items, self._recipe, self._seed = tasks, items, recipe, seed
         self.fitted, self.held = held_out(items, recipe.held_out, seed)
 
     def key(self, *parts: object) -> str:
@@ -131,15 +167,15 @@ class Data:
 
     def about(self, libraries: Iterable[str]) -> dict[str, Any]:
         """What the card of a trained model says of it."""
-        task, items = self._task, self._items
+        tasks, items = self._tasks, self._items
         return {
             "format": FORMAT,
             "base": self._recipe.base,
             "recipe": asdict(self._recipe),
             "seed": self._seed,
-            "tasks": [task.card.name],
-            "asked": [task.asked or task.card.name],
-            "task_revisions": {task.card.name: task.card.revision},
+            "tasks": [task.card.name for task in tasks],
+            "asked": [task.asked or task.card.name for task in tasks],
+            "task_revisions": {task.card.name: task.card.revision for task in tasks},
             "items": dict(sorted(Counter(f"{i.task}/{i.domain}" for i in items).items())),
             "data": content_key([item.key for item in items]),
             "prompts": _prompts(items),

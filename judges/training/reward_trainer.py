@@ -67,7 +67,8 @@ def fine_tune(data: Data, recipe: Full, out: Path, context: Context) -> None:
         if last is not None:
             context.say(f"going on from {last.name}")
         trainer.train(resume_from_checkpoint=None if last is None else str(last))
-        if not math.isfinite(trainer.state.best_metric or math.nan):
+        best = trainer.state.best_metric
+        if best is None or not math.isfinite(best):
             raise BenchError(
                 f"reward: no validation loss is a number (lr={recipe.lr:g}). Train with a lower lr."
             )

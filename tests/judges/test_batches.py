@@ -107,6 +107,17 @@ def test_equal_requests_are_all_asked(server: BatchServer, tmp_path: Path) -> No
     assert len(server.asked()) == 3
 
 
+def test_another_question_is_another_request(server: BatchServer, tmp_path: Path) -> None:
+    same = requests(1)
+    ask(server, tmp_path, same)
+    ask(server, tmp_path, same)
+    assert len(server.batches) == 1
+    ask(server, tmp_path, same, sampling=Sampling(0.0, 9, None, server.base))
+    other = [(0, Request((Message("user", "Q0"),), ("A", "B"), 0))]
+    assert texts(ask(server, tmp_path, other)) == {0: "Q0!"}
+    assert len(server.batches) == 3
+
+
 def test_probabilities(server: BatchServer, tmp_path: Path) -> None:
     def scored(asked: dict[str, Any]) -> dict[str, Any]:
         assert (asked["max_tokens"], asked["logprobs"], asked["top_logprobs"]) == (1, True, 5)

@@ -52,6 +52,19 @@ def test_requests_of_a_minute_are_spread_over_it() -> None:
     assert begun[-1] - begun[0] < 2.0
 
 
+def test_what_was_not_used_is_not_made_up_for() -> None:
+    begun: list[float] = []
+    pace = Pace(16, rpm=3_000)
+
+    async def work() -> None:
+        for _ in range(2):
+            await asyncio.sleep(0.6)  # nobody asks
+            await asyncio.gather(*(call(pace, 1, begun) for _ in range(25)))
+
+    run(work)
+    assert spaced(begun, 0.02)
+
+
 def test_without_limits_all_begin_at_once() -> None:
     begun: list[float] = []
     pace = Pace(16)

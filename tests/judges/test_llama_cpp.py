@@ -61,18 +61,34 @@ def replies(engine: LlamaCppEngine, *asked: Request) -> list[Reply]:
 
 
 def test_probabilities_of_float32_weights_are_those_of_transformers(
-    random_llama: Callable[..., Path], write_gguf: Callable[..., Path]
+    random_llama: Callable[..., Path],
+    write_gguf: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Twenty items, both orders; only llama.cpp's 16-bit keys and values are less exact."""
+    """Where llama.cpp, too, computes in float32 all along: its attention does not, by itself. What
+    this model would say next is often no whole character."""
+    import xllamacpp
+
+    make = xllamacpp.CommonParams
+
+    def exact() -> Any:
+        params = make()
+        params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
+        return params
+
     folder = random_llama(11, blocks=2, tokens=96)
-    engine = tiny(write_gguf("same", folder))
-    asked = both_orders()
-    found = scores(engine, *asked)
-    theirs = plain_logprobs(folder, asked)
-    for mine, expected in zip(found, theirs, strict=True):
-        assert mine.logprobs == pytest.approx(expected, abs=0.01)
-    assert len({round(row[0] - row[1], 2) for row in theirs}) > 20
-    engine.close()
+    path, asked = write_gguf("same", folder), both_orders()[:6]
+    theirs = plain_logprobs(folder, 6)
+    as_it_is = tiny(path)
+    monkeypatch.setattr(xllamacpp, "CommonParams", exact)
+    in_float32 = tiny(path)
+    for engine, tolerance in ((in_float32, 1e-3), (as_it_is, 0.1)):
+        for mine, expected in zip(scores(engine, *asked), theirs, strict=True):
+            assert mine.logprobs == pytest.approx(expected, abs=tolerance)
+        engine.close()
+        monkeypatch.undo()
+    assert len({round(row[0] - row[1], 1) for row in theirs}) > 3
 
 
 def test_probabilities_of_the_embedded_model_are_near_those_in_float32(
@@ -81,7 +97,7 @@ def test_probabilities_of_the_embedded_model_are_near_those_in_float32(
     """Twenty items, both orders; its weights have 4 bits, so llama.cpp's activations have 8."""
     asked = both_orders()
     mine = [found.logprobs for found in scores(llama, *asked)]
-    theirs = plain_logprobs(embedded_folder, asked)
+    theirs = plain_logprobs(embedded_folder)
     both = list(zip(mine, theirs, strict=True))
     differences = [abs(x - y) for a, b in both for x, y in zip(a, b, strict=True)]
     assert max(differences) < 0.45  # 0.31 was seen
@@ -279,7 +295,7 @@ def tiny(path: Path, **options: Any) -> LlamaCppEngine:
 def test_too_long_a_prompt_is_not_read(write_gguf: Callable[..., Path]) -> None:
     path = write_gguf("short")
     short, long = Request(user("Is it A?"), "A"), Request(user("word " * 200), "A")
-    for engine, limit in ((tiny(path), 96), (tiny(path, limit=60), 60)):
+    for engine, limit in ((tiny(path, limit=4000), 96), (tiny(path, limit=60), 60)):
         found = scores(engine, long, short)
         assert [s.failed for s in found] == [Status.TRUNCATED, None]
         assert found[0].logprobs == ()
@@ -339,7 +355,7 @@ def test_mistakes_are_said(
     good = write_gguf("good")
     with pytest.raises(BenchError, match="limit is 1; 2 or more"):
         tiny(good, limit=1)
-    with pytest.raises(BenchError, match="has no chat template"):
+    with pytest.raises(BenchError, match=r"file has no tokenizer\.chat_template"):
         scores(tiny(write_gguf("silent", template=False)), Request(user("Hi"), "A"))
     cut = tmp_path / "cut.gguf"
     cut.write_bytes(good.read_bytes()[:-1000])

