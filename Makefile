@@ -52,6 +52,7 @@ perf: .venv/.dev  ## Speed and memory against named baselines (minutes)
 	$(BIN)/python tests/perf/streaming.py
 	$(BIN)/python tests/perf/planner.py
 	$(BIN)/python tests/perf/api_overhead.py
+	$(BIN)/python tests/perf/local_judges.py
 	$(BIN)/python tests/perf/resampling.py
 
 clean:  ## Remove the environment (runs and caches stay)

@@ -75,7 +75,8 @@ def run(
     folder = out or Path("runs") / _name(chosen.tasks)
     limits = Limits(budget_usd, max_errors)
     context = Context(cache=cache_folder(), threads=threads, remote_code=remote_code)
-    stops = carry(chosen, folder, limits, context, Console(stderr=True), time.monotonic())
+    console = Console(stderr=True, emoji=False)
+    stops = carry(chosen, folder, limits, context, console, time.monotonic())
     _report(folder)
     if stops:
         raise SystemExit(3)
@@ -106,7 +107,7 @@ def compare(
     from reports.study import Study
     from reports.terminal import WIDTH
 
-    console = Console(width=max(WIDTH, Console().width))
+    console = Console(width=max(WIDTH, Console().width), emoji=False)
     with Ledger(run / "ledger.sqlite") as ledger:
         study = Study.of(ledger)
         cost = cost_table(ledger, study)
@@ -146,7 +147,7 @@ def paper(
     from reports.published import show_paper
     from reports.terminal import WIDTH
 
-    show_paper(published(name), Console(width=max(WIDTH, Console().width)))
+    show_paper(published(name), Console(width=max(WIDTH, Console().width), emoji=False))
 
 
 @exports.command("verdicts")
@@ -193,7 +194,7 @@ def judges(
     from bench.listing import show_judge, show_judges
     from reports.terminal import WIDTH
 
-    console = Console(width=max(WIDTH, Console().width))
+    console = Console(width=max(WIDTH, Console().width), emoji=False)
     show_judge(name, console) if name else show_judges(console)
 
 
@@ -232,7 +233,7 @@ def _show_task(task: Task) -> None:
     if found is None:
         _say(f"its items cannot be counted here: {why}")
         raise SystemExit(2)
-    show_profile(found, path, Console(width=max(WIDTH, Console().width)))
+    show_profile(found, path, Console(width=max(WIDTH, Console().width), emoji=False))
 
 
 def _list(title: str, descriptions: dict[str, str]) -> None:
@@ -308,7 +309,7 @@ def _report(folder: Path) -> None:
     with Ledger(folder / "ledger.sqlite") as ledger:
         tables = build(ledger)
     save(tables, folder / "tables")
-    show(tables, Console(width=max(WIDTH, Console().width)))
+    show(tables, Console(width=max(WIDTH, Console().width), emoji=False))
     print(f"\nTables: {folder / 'tables'} (csv, json, md)")
 
 

@@ -1,8 +1,8 @@
 """The batch API of an OpenAI-style server: files up, batches made and watched, files down.
 
-Spoken over httpx and not through litellm's own functions. Those know a handful of providers, give
-OpenAI's key to a server of the user's own, hide Retry-After, and fetch the results a second time to
-count their cost; five plain requests serve every server that speaks this API.
+Spoken over httpx and not through litellm's own functions, which know a handful of providers and
+give OpenAI's key to a server of the user's own; five plain requests serve every server that speaks
+this API.
 """
 
 from __future__ import annotations

@@ -7,15 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import vllm_trials
 
-from bench.plan import trials
-from bench.spec import parse_spec
-from bench.types import JudgeCard, Trial
+from bench.types import Trial
 from judges.engines.base import Request
-from judges.prompt import load_prompt
-from tasks.verifiable import make
-
-ITEMS = 32
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -31,17 +26,14 @@ def vllm_here() -> None:
 
 @pytest.fixture(scope="session")
 def shown() -> list[Trial]:
-    """64 trials: 32 items that the project makes, both orders."""
-    items = list(make(parse_spec("verifiable:n=200,shape=pairs")).items())[:ITEMS]
-    card = JudgeCard(name="made", kind="prompted", protocols=("pairwise",))
-    return [trial for _, trial in trials(items, card)]
+    """The 64 trials."""
+    return vllm_trials.shown()
 
 
 @pytest.fixture(scope="session")
 def asked(shown: list[Trial]) -> list[Request]:
-    """What choice-letter asks about each of the 64 trials."""
-    prompt = load_prompt("choice-letter")
-    return [Request(prompt.render(trial), prompt.answers(2) or (), trial.seed) for trial in shown]
+    """What is asked about each of them."""
+    return vllm_trials.questions(shown)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import subprocess
 import sys
@@ -205,4 +206,8 @@ def test_from_the_command_line(embedded: str, tmp_path: Path) -> None:
     command += ["--judges", f"vllm:{embedded},random", "--tasks", "verifiable:n=4,shape=pairs"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "vllm:" in done.stdout
+    with (tmp_path / "run" / "tables" / "cost.csv").open(encoding="utf-8") as table:
+        rows = {row["judge"]: row for row in csv.DictReader(table)}
+    row = rows[f"vllm:{embedded}"]
+    assert (row["judgments"], row["valid"], row["errors"]) == ("8", "8", "0")
+    assert float(row["cached_tokens_per_judgment"]) > 0
