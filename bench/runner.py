@@ -143,11 +143,11 @@ def _pending(
 
 
 def _check_budget(judge: Judge, limits: Limits, progress: Progress) -> None:
-    """Stops a paid judge when the budget is used up, or cannot be watched."""
+    """Stops a judge that costs money when the budget is used up, or cannot be watched."""
     card, budget = judge.card, limits.budget_usd
-    if budget is None or not card.paid:
+    if budget is None or not (card.paid or card.usd_per_hour):
         return
-    if card.usd_per_mtok is None:
+    if card.paid and card.usd_per_mtok is None:
         raise JudgeStopped(
             f"--budget-usd is set and the price of {card.model!r} is not known. Name it with the "
             "judge: usd_per_mtok=IN+CACHED+OUT (US dollars per million tokens)."

@@ -31,7 +31,7 @@ from judges.panel import Answer, ask, bill, card_of, evidence, members_of, round
 
 RATE = 0.3
 LEAST_DEV = 10
-PAID_AT_ONCE = 64
+PAID_AT_ONCE = 8
 """Items that a paid small judge is asked about before the large one has its turn."""
 
 

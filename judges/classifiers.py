@@ -120,7 +120,8 @@ def read(source: models.Model, context: Context, dtype: str) -> tuple[Any, Any, 
         if not context.remote_code:
             raise BenchError(
                 f"model {source.reference!r} needs Python code that its repository brings, and "
-                "nothing of it was run. Read that code; if you trust it, give --remote-code."
+                "nothing of it was run. Read that code; if you trust it, say remote_code=true and "
+                "give --remote-code."
             ) from error
     return _trusting(True, name, source, dtype)
 

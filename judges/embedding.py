@@ -7,7 +7,6 @@ numbers and order cannot matter. The recipe is judges.training.embedding, by ``t
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,14 +28,13 @@ from bench.types import (
 from judges.described import Described
 from judges.engines.decoding import NOT_NUMBERS
 from judges.heads import BLOCKS, Heads, blocks, load
+from judges.models import is_commit
 from judges.one_text import one_text
 from judges.sentences import READ_AS, Embedded, Sentences
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-_COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
 
 
 class HeadJudge(Judge):
@@ -57,7 +55,7 @@ class HeadJudge(Judge):
         settings: Mapping[str, Any],
     ) -> None:
         about = heads.about
-        commit = about["base_revision"] if _COMMIT.fullmatch(about["base_revision"]) else None
+        commit = about["base_revision"] if is_commit(about["base_revision"]) else None
         self._sentences = Sentences(about["base"], context, commit)
         if self._sentences.revision != about["base_revision"]:
             raise BenchError(

@@ -56,7 +56,7 @@ def _save(path: Path, pooled: Pooled) -> None:
     import numpy as np
     from safetensors.numpy import save
 
-    if pooled.states is None:
+    if pooled.states is None or not np.isfinite(pooled.states).all():
         return
     usage = np.array([pooled.tokens, pooled.seconds])
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -101,6 +101,11 @@ class Model:
         return str(folder)
 
 
+def is_commit(revision: str) -> bool:
+    """Whether a revision is a hub's commit, 40 hex digits."""
+    return _COMMIT.fullmatch(revision) is not None
+
+
 def find(reference: str, commit: str | None = None) -> Model:
     """The model that `reference` names: a folder, a GGUF file, ``package:IMPORT_NAME/FILE`` (a
     file of an installed package, found without importing it), or a hub id, at `commit` where one is
@@ -118,9 +123,20 @@ def find(reference: str, commit: str | None = None) -> Model:
             f"model {reference!r}: no such folder or file. Expected: a model folder, a .gguf file, "
             "package:IMPORT_NAME/FILE.gguf, or a hub id such as OWNER/NAME."
         )
-    if commit is not None and not _COMMIT.fullmatch(commit):
+    if commit is not None and not is_commit(commit):
         raise BenchError(f"model {reference!r}: revision {commit!r}; 40 hex digits expected")
     return Model(reference, None, commit)
+
+
+def may_run_code(asked: bool, agreed: bool, reference: str) -> bool:
+    """Whether code that a model's repository brings may run: the card or the option asks for it,
+    and the user agreed on the command line. Raises BenchError where only the first is so."""
+    if asked and not agreed:
+        raise BenchError(
+            f"model {reference!r} is to run Python code that its repository brings (remote_code). "
+            "Nothing of it was run. Read that code; if you trust it, give --remote-code as well."
+        )
+    return asked
 
 
 def need(*modules: str, extras: str = "local,embedded") -> None:
@@ -157,7 +173,7 @@ def _here(path: Path, reference: str) -> Model:
     weights = sorted(p.name for p in path.glob("*.safetensors"))
     if (path / "config.json").is_file() and weights:
         return Model(reference, path)
-    if (path / _ADAPTER).is_file() and weights:
+    if (path / _ADAPTER).is_file() and "adapter_model.safetensors" in weights:
         need("peft", extras="train")
         about = _json(path / _ADAPTER)
         base, commit = about.get("base_model_name_or_path"), about.get("revision")

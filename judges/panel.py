@@ -225,7 +225,8 @@ def _answer(samples: list[list[Verdict]], usages: tuple[Usage, ...]) -> Answer:
 
 def bill(said: Iterable[tuple[Judge, Answer]]) -> Usage:
     """What the answers took together. A part that nobody counts is left out; what a paid member
-    should have counted and did not leaves tokens and cost unknown."""
+    should have counted and did not leaves tokens and cost unknown. Nothing paid costs 0: without a
+    figure the runner would price the tokens of all members alike."""
     usages: list[Usage] = []
     unknown = False
     for member, answer in said:
@@ -237,6 +238,8 @@ def bill(said: Iterable[tuple[Judge, Answer]]) -> Usage:
         sums[name] = (sum if name in _COUNTS else math.fsum)(known) if known else None
     if unknown:
         sums |= dict.fromkeys((*_COUNTS, "cost_usd"))
+    elif sums["cost_usd"] is None:
+        sums["cost_usd"] = 0.0
     return Usage(**sums)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,8 +32,10 @@ from bench.types import (
     verdict,
 )
 from judges.described import Described
+from judges.engines.decoding import NOT_NUMBERS
 from judges.engines.transformers import TransformersEngine
 from judges.hidden import POOLING, HiddenStates
+from judges.models import is_commit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -111,7 +114,8 @@ class ProbeJudge(Judge):
 
     def __init__(self, spec: Spec, described: Described, probe: TrainedProbe, context: Context):
         about = probe.about
-        engine = TransformersEngine(about["base"], context, dtype=about["dtype"])
+        commit = about["base_revision"] if is_commit(about["base_revision"]) else None
+        engine = TransformersEngine(about["base"], context, dtype=about["dtype"], commit=commit)
         if engine.revision != about["base_revision"]:
             raise BenchError(
                 f"judge {spec.text!r} was trained on {about['base']!r} at revision "
@@ -151,7 +155,10 @@ class ProbeJudge(Judge):
                 yield failure(trial, Status.TRUNCATED, usage=usage, note=note)
             else:
                 utility = float(found.states[layers].astype(np.float64).ravel() @ weights)
-                yield verdict(trial, [utility], raw=f"{utility:.6g}", usage=usage)
+                if math.isfinite(utility):
+                    yield verdict(trial, [utility], raw=f"{utility:.6g}", usage=usage)
+                else:
+                    yield failure(trial, Status.UNPARSED, usage=usage, note=NOT_NUMBERS)
 
     def close(self) -> None:
         """Free the base model."""

@@ -147,12 +147,16 @@ def prompted(
     Raises BenchError where the answers of the prompt have no probabilities to read.
     """
     read = how_to_read(asking, prompt, default)
+    if asking.k > 1 and read == "probabilities":
+        raise BenchError(
+            f"{spec.text!r}: k is {asking.k}, and probabilities are read, which are the same at "
+            "every call. Leave k out, or take read=text with a temperature."
+        )
     mass = asking.min_mass if read == "probabilities" else 0.0
     identity = {
         **settings,
         "read": read,
         **({"min_mass": mass} if mass else {}),
-        **({"samples": asking.k} if asking.k > 1 else {}),
         **({"weights": asking.weights} if asking.weights else {}),
         "prompt": prompt.name,
         "prompt_key": prompt.key,
@@ -168,7 +172,7 @@ def prompted(
         model=model,
         settings=identity,
         samples=asking.k,
-        max_responses=len(LETTERS),
+        max_responses=9 if prompt.signs == "numbers" else len(LETTERS),
     )
     if asking.weights and len(asking.weights) != len(prompt.aspects):
         raise BenchError(

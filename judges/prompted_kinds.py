@@ -11,6 +11,7 @@ from bench.kinds import kind
 from bench.spec import Spec
 from bench.types import BenchError, Context, Judge
 from judges.engines.sampling import Sampling
+from judges.models import may_run_code
 from judges.prompt import load_prompt
 from judges.prompted import Asking, how_to_read, model_of, prompted
 
@@ -39,6 +40,11 @@ class ApiSettings(Asking):
     def __post_init__(self) -> None:
         super().__post_init__()
         _differing(self.k, self.temperature)
+        if self.usd_per_hour is not None:
+            raise BenchError(
+                "usd_per_hour: calls to a server overlap, so its hours are no sum of theirs. Give "
+                "usd_per_mtok=IN+CACHED+OUT, or run the model in this process"
+            )
         price = self.usd_per_mtok
         if price is not None and (len(price) != 3 or not all(0 <= p < math.inf for p in price)):
             raise BenchError(
@@ -68,11 +74,13 @@ class HereSettings(Asking):
 
 @dataclass(frozen=True)
 class LocalSettings(HereSettings):
-    """Options of ``transformers:MODEL``. `revision`: commit of a hub id. `dtype`: of the
-    weights."""
+    """Options of ``transformers:MODEL``. `revision`: commit of a hub id. `dtype`: of the weights.
+    `remote_code`: the model needs Python code that its repository brings; it runs only if the user
+    agrees on the command line, too."""
 
     revision: str | None = None
     dtype: str = "float32"
+    remote_code: bool = False
 
 
 @dataclass(frozen=True)
@@ -164,7 +172,7 @@ def transformers(spec: Spec, context: Context) -> Judge:
         context,
         dtype=settings.dtype,
         commit=settings.revision,
-        remote_code=context.remote_code,
+        remote_code=may_run_code(settings.remote_code, context.remote_code, model),
         sampling=settings.sampling,
     )
     return _here(spec, model, settings, engine)
@@ -187,7 +195,7 @@ def vllm(spec: Spec, context: Context) -> Judge:
         commit=settings.revision,
         tensor_parallel=settings.tensor_parallel,
         limit=settings.limit,
-        remote_code=context.remote_code,
+        remote_code=may_run_code(settings.remote_code, context.remote_code, model),
         constrained=settings.constrained,
         sampling=settings.sampling,
     )

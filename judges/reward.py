@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -40,6 +40,7 @@ from judges.heads import ABOUT, holds_heads
 from judges.model_files import beside
 from judges.reward_input import FORM, Sequenced
 
+ENGINES = ("transformers", "vllm")
 TOO_LONG = "prompt and response are longer than the model reads"
 
 
@@ -47,16 +48,23 @@ TOO_LONG = "prompt and response are longer than the model reads"
 class Options(Described):
     """`revision`: commit of a hub id. `dtype`: of the weights. `max_length`: tokens that are read
     at most, None for as many as the model can. `pad`: token to fill batches up with, for a model
-    that names none or its end of turn."""
+    that names none or its end of turn. `remote_code`: see judges.models.may_run_code. `engine`:
+    transformers, or vllm, which takes many at once. `tensor_parallel`: GPUs that share the weights,
+    by vllm."""
 
     revision: str | None = None
     dtype: str = "float32"
     max_length: int | None = None
     pad: str | None = None
+    remote_code: bool = False
+    engine: str = "transformers"
+    tensor_parallel: int = 1
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
             raise BenchError(f"reward: dtype {self.dtype!r} is none of {', '.join(DTYPES)}")
+        if self.engine not in ENGINES:
+            raise BenchError(f"reward: engine {self.engine!r} is none of {', '.join(ENGINES)}")
         if self.max_length is not None and self.max_length < 1:
             raise BenchError(f"reward: max_length is {self.max_length}; 1 or more expected")
 
@@ -89,7 +97,7 @@ class RewardJudge(Judge):
             protocols=("pointwise",),
             description="reward model",
             order_free=True,
-            model=source.reference,
+            model=about.get("base", source.reference),
             revision=source.revision,
             settings={
                 "form": FORM,
@@ -136,7 +144,12 @@ class RewardJudge(Judge):
     @cached_property
     def _loaded(self) -> Classifier:
         options = self._options
-        return classifiers.load(self._source, self._context, options.dtype, options.pad)
+        agreed = models.may_run_code(
+            options.remote_code, self._context.remote_code, self._source.reference
+        )
+        return classifiers.load(
+            self._source, replace(self._context, remote_code=agreed), options.dtype, options.pad
+        )
 
     @cached_property
     def _batches(self) -> Batches:
@@ -208,4 +221,9 @@ def make(spec: Spec, context: Context) -> Judge:
     if holds_heads(folder):
         return judge_of(spec, spec.settings(Described), folder, context)
     options = spec.settings(Options)
-    return RewardJudge(spec, options, models.find(spec.argument, options.revision), context)
+    source = models.find(spec.argument, options.revision)
+    if options.engine == "vllm":
+        from judges.reward_vllm import VllmRewardJudge
+
+        return VllmRewardJudge(spec, options, source, context)
+    return RewardJudge(spec, options, source, context)

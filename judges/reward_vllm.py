@@ -13,7 +13,7 @@ from bench.spec import Spec
 from bench.types import BenchError, Context, Status, Trial, Verdict, failure, verdict
 from judges.engines.decoding import NOT_NUMBERS
 from judges.engines.vllm_scorer import SequenceScores, VllmScorer
-from judges.models import Model
+from judges.models import Model, may_run_code
 from judges.reward import TOO_LONG, Options, RewardJudge
 from judges.reward_input import Reader
 
@@ -26,18 +26,16 @@ class VllmRewardJudge(RewardJudge):
     Raises BenchError as RewardJudge and VllmScorer do.
     """
 
-    def __init__(
-        self, spec: Spec, options: Options, source: Model, context: Context, tensor_parallel: int
-    ) -> None:
+    def __init__(self, spec: Spec, options: Options, source: Model, context: Context) -> None:
         super().__init__(spec, options, source, context)
         self._scorer = VllmScorer(
             source.reference,
             context,
             dtype=options.dtype,
             commit=options.revision,
-            tensor_parallel=tensor_parallel,
+            tensor_parallel=options.tensor_parallel,
             limit=options.max_length,
-            remote_code=context.remote_code,
+            remote_code=may_run_code(options.remote_code, context.remote_code, source.reference),
         )
         own = {"engine": "vllm", **self._scorer.settings}
         self.card = replace(self.card, settings={**self.card.settings, **own})

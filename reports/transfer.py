@@ -25,8 +25,8 @@ def transfer_table(
     empty where all of them were trained on the same.
 
     `at_home`: trained on the task that it is tested on (on other prompts). `mean`: over domains.
-    `loss`: what the judge of the same kind and model that is at home here scores above it, on the
-    same items. `scores`, `pairs`: the rows of `leaderboard` and `pairs`.
+    `loss`: what the one judge of the same kind and model that is at home here scores above it, on
+    the same items. `scores`, `pairs`: the rows of `leaderboard` and `pairs`.
     """
     whole = scores[scores.scope == "overall"]
     differences = _by_pair(pairs[pairs.scope == "overall"])
@@ -40,7 +40,8 @@ def transfer_table(
         for row in whole[whole.judge.isin(list(trained))].to_dict("records"):
             task, card = row["task"], trained[row["judge"]]
             home = [name for name, other in trained.items() if _at_home(other, card, task)]
-            loss = differences.get((task, home[0], card.name), {}) if home else {}
+            # Of several counterparts none is the one.
+            loss = differences.get((task, home[0], card.name), {}) if len(home) == 1 else {}
             at_home = card.trained_on == (task,)
             counts = row["n_items"], row["n_prompts"]
             values = (task, card.name, card.kind, card.trained_on[0], at_home, *counts)

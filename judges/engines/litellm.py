@@ -38,7 +38,7 @@ class Sampling:
         if self.max_tokens < 1:
             raise BenchError(f"max_tokens is {self.max_tokens}; 1 or more expected")
         parts = urlsplit(self.api_base or "http://none")
-        if parts.scheme not in ("http", "https") or parts.username or parts.query:
+        if parts.scheme not in ("http", "https") or "@" in parts.netloc or parts.query:
             raise BenchError(
                 "api_base: an http or https address without user, password or query expected, "
                 "for example http://127.0.0.1:8000/v1. Keys belong in the environment."

@@ -7,10 +7,12 @@ model's, whose revision nobody would know.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
 from typing import Any
+from urllib.parse import urlsplit
 
 from bench.types import BenchError, Context
 from judges import models
@@ -19,9 +21,26 @@ _TRANSFORMERS = frozenset(
     ("hf", "hf-auto", "huggingface", "hf-multimodal", "hf-mistral3", "hf-audiolm-qwen")
 )
 _SERVING = frozenset(("vllm", "vllm-vlm", "sglang"))
-_UNPICKLING = frozenset(
-    ("mamba_ssm", "megatron_lm", "nemo_lm", "neuronx", "steered", "trtllm", "habana", "ipex")
+_SERVERS = frozenset(
+    (
+        "local-completions",
+        "local-chat-completions",
+        "openai-completions",
+        "openai-chat-completions",
+        "anthropic-completions",
+        "anthropic-chat-completions",
+        "litellm",
+        "litellm-chat",
+        "litellm-chat-completions",
+        "sglang-generate",
+        "ggml",
+        "gguf",
+        "textsynth",
+        "dummy",
+    )
 )
+_KNOWN = _TRANSFORMERS | _SERVING | _SERVERS
+_SECRET = re.compile(r"key|token$|secret|password|header|auth", re.I)
 _MERGE = "merge it into the model's folder first, as safetensors"
 _REFUSED = {
     "trust_remote_code": "code from a model's repository is not run",
@@ -50,10 +69,11 @@ class LmEvalModel:
         if self.type not in model_registry:
             types = ", ".join(sorted(model_registry.keys()))
             raise BenchError(f"lm-eval has no type of model {self.type!r}. Types: {types}")
-        if self.type in _UNPICKLING:
+        if self.type not in _KNOWN:
+            known = ", ".join(sorted(_KNOWN & set(model_registry.keys())))
             raise BenchError(
                 f"lm-eval's {self.type!r} may load pickled weights, which can run code. Save the "
-                "model as safetensors and take hf or vllm."
+                f"model as safetensors and take hf or vllm. Types that are used here: {known}"
             )
         names = [arg.partition("=")[0] for arg in self.args]
         for name, arg in zip(names, self.args, strict=True):
@@ -61,6 +81,11 @@ class LmEvalModel:
                 raise BenchError(f"args: {arg!r}; NAME=VALUE expected, each name once, joined by +")
             if name in _REFUSED:
                 raise BenchError(f"args: {name} is refused: {_REFUSED[name]}")
+            if _SECRET.search(name) or "@" in urlsplit(arg.partition("=")[2]).netloc:
+                raise BenchError(
+                    f"args: {name} may hold a secret, and args stand in tables. Keys belong in the "
+                    "environment, where lm-eval finds them"
+                )
         if self.source is not None and self.source.base is not None:
             raise BenchError(f"args: {self.given['pretrained']} is an adapter; {_MERGE}")
 

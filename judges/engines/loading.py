@@ -89,8 +89,8 @@ def _read(
         if not agreed:
             raise BenchError(
                 f"model {reference!r} needs Python code that its repository brings, and nothing of "
-                "it was run. Read that code; if you trust it, give --remote-code. A model of a "
-                "kind that transformers knows needs none."
+                "it was run. Read that code; if you trust it, say remote_code=true and give "
+                "--remote-code. A model of a kind that transformers knows needs none."
             ) from error
     return _trusting(True, folder, where, how)
 

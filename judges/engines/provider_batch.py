@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, cast
 
+from filelock import FileLock, Timeout
+
 from bench.types import BenchError, Status, content_key
 from judges.engines.base import AnswerScores, Reply, Request, Tag
 from judges.engines.batch_api import ENDPOINT, BatchApi, address
@@ -92,13 +94,21 @@ class BatchEngine:
     def _ask(
         self, requests: Iterable[tuple[Tag, Request]], form: Form[Answer]
     ) -> Iterator[tuple[Tag, Answer]]:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock = FileLock(self._folder / "lock", timeout=0).acquire()
+        except Timeout:
+            raise BenchError(
+                f"another run asks batch APIs with the cache {self._folder}. Two would hand the "
+                "same requests over twice: wait for it, or set SMALLCLAIMS_CACHE to another folder."
+            ) from None
         api = BatchApi(self._client, self._timeout_s, self._backoff)
         run = BatchRun(api, Records(self._folder), self._polls, self._say)
         chunks = ((None, chunk) for chunk in self._chunks(requests, form))
         answers = in_flight(
             chunks, lambda chunk: self._answers(run, chunk, form), AT_ONCE, api.close
         )
-        with closing(cast(Any, answers)):
+        with lock, closing(cast(Any, answers)):
             for _, answered in answers:
                 yield from answered
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,8 +61,11 @@ def train(spec: Spec, task: Task, out: Path, context: Context) -> Path:
         raise BenchError(f"{out} holds learnt weights already. Choose another name, or remove it.")
     judge = rating_judge(recipe.judge.replace("+", ","), context)
     items = training_items([task], "aspects", recipe.max_items, 10, context.seed)
-    context.say(f"asking {judge.card.name} about the responses of {len(items)} items")
-    ratings = _ratings(judge, items)
+    kept = context.cache / "aspects" / f"{judge.card.identity}.jsonl"
+    context.say(
+        f"asking {judge.card.name} about the responses of {len(items)} items; kept in {kept}"
+    )
+    ratings = _ratings(judge, items, kept)
     judge.close()
     fitted, tried = held_out(items, recipe.held, context.seed)
     x, held = (_differences(part, ratings, context.seed) for part in (fitted, tried))
@@ -91,21 +95,33 @@ def train(spec: Spec, task: Task, out: Path, context: Context) -> Path:
     return out
 
 
-def _ratings(judge: PromptedJudge, items: Sequence[Item]) -> dict[tuple[str, int], Sequence[float]]:
-    """(item id, response) -> the ratings of its aspects, for those that could be read."""
+def _ratings(
+    judge: PromptedJudge, items: Sequence[Item], kept: Path
+) -> dict[tuple[str, int], Sequence[float]]:
+    """(item id, response) -> the ratings of its aspects, for those that could be read. What was
+    answered is in the file `kept` and not asked, or paid for, again."""
     where, trials = {}, []
     for item in items:
         view = item.seen(judge.card.sees)
         for i in range(len(item.responses)):
-            key = content_key("aspects", item.id, i)
+            key = content_key("aspects", item.key, i)
             where[key] = item.id, i
             trials.append(Trial(key, view, (i,), "pointwise", 0, int(key[:15], 16)))
-    found: dict[tuple[str, int], Sequence[float]] = {}
-    for verdict in judge.judge(trials):
-        if verdict.status is Status.OK:
-            read = PARSERS[judge.prompt.parser](verdict.raw, Asked(1, judge.prompt))
-            found[where[verdict.key]] = read.aspects
-    return found
+    replies: dict[str, str] = {}
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with kept.open("a+", encoding="utf-8") as file:
+        file.seek(0)
+        for line in file:
+            with suppress(ValueError, TypeError):  # a line that was cut off is asked again
+                replies.update(json.loads(line))
+        for verdict in judge.judge([trial for trial in trials if trial.key not in replies]):
+            if verdict.status is not Status.ERROR:
+                replies[verdict.key] = verdict.raw
+                file.write(json.dumps({verdict.key: verdict.raw}) + "\n")
+                file.flush()
+    read = PARSERS[judge.prompt.parser]
+    answers = {key: read(replies[key], Asked(1, judge.prompt)) for key in where if key in replies}
+    return {where[key]: said.aspects for key, said in answers.items() if said.aspects}
 
 
 def _differences(

@@ -43,11 +43,11 @@ class Recipe:
 
     base: str = ""
     swap: str = "random"
-    epochs: int = 6
-    lr: float = 5e-5
-    batch: int = 16
-    max_tokens: int = 512
-    patience: int = 2
+    epochs: int = 10
+    lr: float = 1e-4
+    batch: int = 8
+    max_tokens: int = 256
+    patience: int = 5
     held_out: float = 0.2
     max_items: int = 1000
     pairs_per_item: int = 3

@@ -163,7 +163,7 @@ def differences(
         new = [_minus(states[better], states[worse]) for better, worse in pairs]
         fitting = [row for row in new if row is not None]
         rows += fitting
-        weights += [1 / len(fitting)] * len(fitting)
+        weights += [1 / max(1, len(fitting))] * len(fitting)
         prompts += [item.prompt_key] * len(fitting)
         if done * 10 // len(items) > (done - 1) * 10 // len(items):
             context.say(f"hidden states of {done} of {len(items)} training items")

@@ -168,12 +168,13 @@ def test_a_card_says_what_changes_verdicts() -> None:
     others = [
         asked("choice-letter", read="probabilities").card,
         asked("choice-letter", read="probabilities", min_mass=0.5).card,
-        asked("choice-letter", k=8).card,
         asked("choice").card,
         asked("aspects").card,
         asked("aspects", weights=tuple(range(1, 1 + len(load_prompt("aspects").aspects)))).card,
     ]
-    assert len({card.identity for card in [plain, *others]}) == 7
+    assert len({card.identity for card in [plain, *others]}) == 6
+    # Each call has a key of its own: the eight of k=8 hold the one of k=1.
+    assert asked("choice-letter", k=8).card.identity == plain.identity
     assert asked("choice-letter", licence="MIT").card.identity == plain.identity
     assert asked("choice-letter", k=8).card.samples == 8
     rated = asked("rating").card
@@ -200,6 +201,8 @@ def test_probabilities_are_read_only_where_the_answer_is_one_sign() -> None:
 def test_calls_that_would_say_the_same_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match="temperature 0"):
         make_judge(parse_spec("litellm:hosted_vllm/m,k=8"), Context())
+    with pytest.raises(BenchError, match="the same at every call"):
+        asked("choice-letter", read="probabilities", k=8)
 
 
 def test_a_new_prompted_judge_is_a_card_of_fifteen_lines(tmp_path: Path, embedded: str) -> None:

@@ -56,7 +56,7 @@ def test_the_reward_judge_by_vllm_is_the_one_by_transformers(
     single.append(_asking(single[0], long))
     verdicts = []
     for judge in (
-        VllmRewardJudge(spec, Options(), source, here, 1),
+        VllmRewardJudge(spec, Options(), source, here),
         RewardJudge(spec, Options(pad="<|endoftext|>"), source, here),
     ):
         verdicts.append({verdict.key: verdict for verdict in judge.judge(single)})

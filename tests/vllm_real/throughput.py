@@ -1,5 +1,5 @@
-"""Speed of vLLM and of transformers on the same 64 trials, in turns: wall-clock seconds, and seconds
-of processor time, which other work on the machine disturbs less.
+"""Speed of vLLM and of transformers on the same 64 trials, in turns: seconds of the clock, and of
+processor time, which other work on the machine disturbs less.
 
     .venv-vllm/bin/python tests/vllm_real/throughput.py [THREADS] [ROUNDS]
 """
