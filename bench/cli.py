@@ -37,7 +37,9 @@ def run(
     limit: Annotated[int | None, typer.Option(help="Items a task, at the most.")] = None,
     seed: Annotated[int, typer.Option(help="Of the sampling and of judges that draw.")] = 0,
     repeats: Annotated[int, typer.Option(help="Showings of each order.")] = 1,
-    budget_usd: Annotated[float | None, typer.Option(help="Stop when this much is spent.")] = None,
+    budget_usd: Annotated[
+        float | None, typer.Option(min=0, help="Stop when this much is spent.")
+    ] = None,
     max_errors: Annotated[int, typer.Option(min=1, help="Stop a judge after so many errors.")] = 50,
     keep_trained: Annotated[
         bool, typer.Option("--keep-trained", help="Keep items that a judge was trained on.")
@@ -186,7 +188,7 @@ def export_lm_eval(
 
 @app.command()
 def judges(
-    name: Annotated[str, typer.Argument(help="Show this judge's card.")] = "",
+    name: Annotated[str, typer.Argument(help="Show this card: a name, or a YAML file.")] = "",
 ) -> None:
     """List the judges that can be asked for, or show the card of one."""
     from rich.console import Console
@@ -286,6 +288,10 @@ def train(
 
     if recipe not in RECIPES:
         raise choose("recipe", recipe, RECIPES)
+    if out.exists() and (not out.is_dir() or any(p.name[0] != "." for p in out.iterdir())):
+        raise BenchError(
+            f"{out} is there already and not empty. Choose another name, or remove it."
+        )
     made = make_task(parse_spec(task))
     spec = resolve_judge(parse_spec(",".join([default_card(recipe), *(option or [])])))
     context = Context((made,), cache_folder(), threads, seed, remote_code, say=_say)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.kinds import Facts
-from bench.registry import cards, choose, judge_facts, judge_kinds, judge_names
+from bench.registry import card_in, cards, choose, judge_facts, judge_kinds, judge_names
 from judges.prompt import load_prompt
 from reports.terminal import size_text
 
@@ -44,11 +45,14 @@ def show_judges(console: Console) -> None:
 
 
 def show_judge(name: str, console: Console) -> None:
-    """Print a card as YAML, or what a kind is. Raises BenchError with near names for a typo."""
-    if name not in judge_names():
+    """Print a card as YAML, by its name or of a file, or what a kind is. Raises BenchError with near
+    names for a typo."""
+    own = name.endswith((".yaml", ".yml"))
+    if not own and name not in judge_names():
         raise choose("judge", name, judge_names())
-    if name in cards():
-        text = yaml.safe_dump(cards()[name], sort_keys=False, allow_unicode=True, width=96)
+    if own or name in cards():
+        card = card_in(Path(name)) if own else cards()[name]
+        text = yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=96)
     else:
         text = f"{judge_kinds()[name]}\n"
     console.print(text, end="", markup=False, highlight=False, soft_wrap=True)

@@ -92,6 +92,8 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     if typing.get_origin(hint) is tuple:
         inner = typing.get_args(hint)[0]
         parts = value.split("+") if isinstance(value, str) else value
+        if not isinstance(parts, list | tuple):
+            raise BenchError(f"{where} is {value!r}; a list expected")
         return tuple(_convert(part, inner, where) for part in parts)
     if hint is bool and isinstance(value, str):
         if value.lower() not in ("true", "false", "yes", "no", "1", "0"):

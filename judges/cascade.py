@@ -173,7 +173,7 @@ class CascadeJudge(Judge):
         paid: list[tuple[Judge, Answer]],
     ) -> Verdict:
         text = evidence(decided=by.card.name, **raw)
-        usage = bill(paid)
+        usage = bill(paid, paid=self.card.paid)
         if answer.utilities is None:
             note = f"{by.card.name}: {answer.note or answer.status}"
             return failure(trial, answer.status, raw=text, usage=usage, note=note)

@@ -8,13 +8,11 @@ judges.training.crossencoder.
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from bench.kinds import kind
@@ -31,12 +29,13 @@ from bench.types import (
     failure,
     verdict,
 )
-from judges import models
+from judges import classifiers, models
 from judges.described import Described
 from judges.engines.batches import Batches, Done
 from judges.engines.decoding import NO_MEMORY, NOT_NUMBERS
 from judges.engines.loading import DTYPES, GPU_BATCH_TOKENS
 from judges.joint import CUTS, FORM, Joiner, Joint, inputs, limit_of
+from judges.model_files import beside
 
 ABOUT = "crossencoder.json"
 
@@ -75,9 +74,10 @@ class CrossEncoderJudge(Judge):
     def __init__(self, spec: Spec, options: Options, source: models.Model, context: Context):
         models.need("torch", "transformers")
         self._source, self._options, self._context = source, options, context
-        config = _read(source, "config.json") or {}
+        config = beside(source, "config.json") or {}
         _check_config(config, source.reference)
-        about = _read(source, ABOUT) or {}
+        about = beside(source, ABOUT)
+        about = {} if about is None else about
         _check_about(about, source.reference)
         self._at_most: int | None = about.get("max_tokens")
         self.training_prompts = frozenset(about.get("prompts", ()))
@@ -128,7 +128,10 @@ class CrossEncoderJudge(Judge):
 
         if self._context.threads is not None:
             torch.set_num_threads(self._context.threads)
-        tokenizer, model = load(self._source, self._options.dtype)
+        told = replace(self._context, remote_code=False)
+        tokenizer, model, missing = classifiers.read(self._source, told, self._options.dtype)
+        if missing:
+            raise _no_head(self._source.reference, f"its weights lack {', '.join(missing)}")
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         model.eval().to(device)
         limit = limit_of(tokenizer, model.config, self._at_most)
@@ -137,39 +140,6 @@ class CrossEncoderJudge(Judge):
             tokens = GPU_BATCH_TOKENS if device.type == "cuda" else 0
         joiner = Joiner(tokenizer, limit, self._source.reference)
         return _Loaded(model, joiner, Batches(tokens, self._context.say))
-
-
-def load(source: models.Model, dtype: str) -> tuple[Any, Any]:
-    """Tokenizer and sequence classifier. Raises BenchError for what does not load, and for weights
-    without a head, which the library would make up."""
-    import torch
-    from safetensors import SafetensorError
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
-    from transformers.utils import logging
-
-    where: dict[str, Any] = {"trust_remote_code": False}
-    if source.path is None:  # to transformers a folder has no revision
-        where["revision"] = source.revision
-    name = str(source.path or source.reference)
-    logging.disable_progress_bar()
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(name, **where)
-        model, told = AutoModelForSequenceClassification.from_pretrained(
-            name,
-            use_safetensors=True,
-            dtype=getattr(torch, dtype),
-            output_loading_info=True,
-            **where,
-        )
-    except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
-        raise BenchError(
-            f"model {source.reference!r} does not load: {error} Expected: a sequence classifier "
-            "that transformers knows, with its tokenizer, weights as safetensors. Code from a "
-            "model's repository is not run."
-        ) from error
-    if missing := sorted(told["missing_keys"]):
-        raise _no_head(source.reference, f"its weights lack {', '.join(missing)}")
-    return tokenizer, model
 
 
 def _verdict(trial: Trial, joint: Joint, done: Done[float]) -> Verdict:
@@ -194,36 +164,9 @@ def sigmoid(x: float) -> float:
     return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
 
 
-def _read(source: models.Model, name: str) -> dict[str, Any] | None:
-    """A JSON file beside the weights; None where there is none."""
-    path = source.path / name if source.path is not None else _from_hub(source, name)
-    if path is None or not path.is_file():
-        return None
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BenchError(f"{path} cannot be read: {error}") from error
-    if not isinstance(found, dict):
-        raise BenchError(f"{path}: a JSON object expected")
-    return found
-
-
-def _from_hub(source: models.Model, name: str) -> Path | None:
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
-
-    try:
-        return Path(hf_hub_download(source.reference, name, revision=source.revision))
-    except LocalEntryNotFoundError as error:  # a kind of the next
-        raise BenchError(
-            f"model {source.reference!r}: {name} is not in the hub's cache, and the hub cannot be "
-            "reached. Connect once, or copy the model's folder here and give its path."
-        ) from error
-    except EntryNotFoundError:
-        return None
-
-
-def _check_config(config: Mapping[str, Any], reference: str) -> None:
+def _check_config(config: Any, reference: str) -> None:
+    if not isinstance(config, dict):
+        raise BenchError(f"model {reference!r}: config.json holds no object")
     kinds = config.get("architectures") or ["none"]
     if not any(str(name).endswith("ForSequenceClassification") for name in kinds):
         raise _no_head(reference, f"config.json says {', '.join(map(str, kinds))}")
@@ -245,8 +188,10 @@ def _no_head(reference: str, why: str) -> BenchError:
     )
 
 
-def _check_about(about: Mapping[str, Any], reference: str) -> None:
+def _check_about(about: Any, reference: str) -> None:
     """What the recipe wrote is whole, or it wrote nothing."""
+    if not isinstance(about, dict):
+        raise BenchError(f"model {reference!r}: {ABOUT} holds no object. Train it again.")
     if not about:
         return
     kinds = {"form": str, "base": str, "max_tokens": int, "prompts": list, "asked": list}

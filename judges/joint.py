@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.types import BenchError, Item
+from judges import classifiers
 from judges.engines.batches import padded
 
 FORM = "CLS prompt SEP slot 1 SEP slot 2 SEP, segments 0 0 1; 1"  # another way, another word
@@ -102,5 +103,4 @@ def inputs(joints: Sequence[Joint], config: Any, device: Any) -> dict[str, Any]:
 
 def limit_of(tokenizer: Any, config: Any, at_most: int | None) -> int:
     """Tokens that an input of this model may have."""
-    positions = getattr(config, "max_position_embeddings", None) or math.inf
-    return int(min(positions, tokenizer.model_max_length, at_most or math.inf))
+    return int(min(classifiers.limit_of(tokenizer, config), at_most or math.inf))

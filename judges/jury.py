@@ -81,7 +81,7 @@ class JuryJudge(Judge):
 
     def _verdict(self, trial: Trial, answers: list[Answer]) -> Verdict:
         said = list(zip(self._members, answers, strict=True))
-        usage = bill(said)
+        usage = bill(said, paid=self.card.paid)
         raw = evidence(**{m.card.name: rounded(a.utilities) for m, a in said})
         note = "; ".join(
             f"{m.card.name}: {a.note or a.status}" for m, a in said if a.utilities is None

@@ -32,7 +32,7 @@ def _on_hub(source: Model, name: str) -> Path | None:
 
     try:
         return Path(hf_hub_download(source.reference, name, revision=source.revision))
-    except (LocalEntryNotFoundError, OSError, HTTPError) as error:
+    except (EntryNotFoundError, OSError, HTTPError) as error:
         if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
             return None
         raise BenchError(

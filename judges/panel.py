@@ -223,10 +223,11 @@ def _answer(samples: list[list[Verdict]], usages: tuple[Usage, ...]) -> Answer:
     return Answer(Status.OK, utilities, confidence, usages, cut)
 
 
-def bill(said: Iterable[tuple[Judge, Answer]]) -> Usage:
+def bill(said: Iterable[tuple[Judge, Answer]], *, paid: bool) -> Usage:
     """What the answers took together. A part that nobody counts is left out; what a paid member
-    should have counted and did not leaves tokens and cost unknown. Nothing paid costs 0: without a
-    figure the runner would price the tokens of all members alike."""
+    should have counted and did not leaves tokens and cost unknown. `paid`: some member of the panel
+    is; what costs nothing is then 0, for without a figure the runner would price all tokens alike.
+    """
     usages: list[Usage] = []
     unknown = False
     for member, answer in said:
@@ -238,7 +239,7 @@ def bill(said: Iterable[tuple[Judge, Answer]]) -> Usage:
         sums[name] = (sum if name in _COUNTS else math.fsum)(known) if known else None
     if unknown:
         sums |= dict.fromkeys((*_COUNTS, "cost_usd"))
-    elif sums["cost_usd"] is None:
+    elif paid and sums["cost_usd"] is None:
         sums["cost_usd"] = 0.0
     return Usage(**sums)
 

@@ -4,6 +4,7 @@ from."""
 from __future__ import annotations
 
 import json
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,17 +14,21 @@ from pathlib import Path
 @contextmanager
 def quiet() -> Iterator[None]:
     """No bars, reports or warnings of libraries on the terminal."""
-    from transformers.utils import logging
+    from transformers.utils import logging as reports
 
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    verbosity = reports.get_verbosity()
+    library = logging.getLogger("sentence_transformers")
+    level = library.level
+    reports.set_verbosity_error()
+    reports.disable_progress_bar()
+    library.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logging.set_verbosity(verbosity)
+        reports.set_verbosity(verbosity)
+        library.setLevel(level)
 
 
 def last_checkpoint(work: Path) -> Path | None:

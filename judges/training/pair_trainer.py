@@ -7,11 +7,8 @@ longer of two texts, and which rows an epoch shows.
 
 from __future__ import annotations
 
-import json
-import logging
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +16,7 @@ from typing import Any
 
 from bench.types import BenchError
 from judges.joint import inputs
+from judges.training.loops import last_checkpoint, quiet
 from judges.training.shown_pairs import Epochs, Rows
 
 WARM_UP = 0.1  # share of the steps
@@ -55,7 +53,8 @@ def fine_tune(
     from sentence_transformers.cross_encoder import CrossEncoderTrainer
     from transformers import EarlyStoppingCallback, PrinterCallback
 
-    with _quiet():
+    last = last_checkpoint(work)
+    with quiet():
         model = _model(loop)
         trainer = CrossEncoderTrainer(
             model=model,
@@ -69,7 +68,7 @@ def fine_tune(
             callbacks=[EarlyStoppingCallback(early_stopping_patience=loop.patience)],
         )
         trainer.remove_callback(PrinterCallback)
-        trainer.train(resume_from_checkpoint=_checkpoint(work))
+        trainer.train(resume_from_checkpoint=None if last is None else str(last))
     best = trainer.state.best_metric
     if best is None or not math.isfinite(best):
         raise BenchError(
@@ -207,32 +206,3 @@ def _history(log: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
         known = {new: round(entry[old], 4) for old, new in names.items() if old in entry}
         epochs.setdefault(entry["epoch"], {"epoch": entry["epoch"]}).update(known)
     return [found for found in epochs.values() if "loss" in found]
-
-
-def _checkpoint(work: Path) -> str | None:
-    """The last one that is whole: its state is written last."""
-    found: dict[int, Path] = {}
-    for path in work.glob("checkpoint-*/trainer_state.json"):
-        try:
-            found[json.loads(path.read_text(encoding="utf-8"))["global_step"]] = path.parent
-        except (ValueError, KeyError, TypeError):
-            continue
-    return str(found[max(found)]) if found else None
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No bars and no reports of the libraries on the terminal."""
-    from transformers.utils import logging as reports
-
-    verbosity = reports.get_verbosity()
-    library = logging.getLogger("sentence_transformers")
-    level = library.level
-    reports.set_verbosity_error()
-    reports.disable_progress_bar()
-    library.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        reports.set_verbosity(verbosity)
-        library.setLevel(level)
