@@ -45,8 +45,8 @@ def show_judges(console: Console) -> None:
 
 
 def show_judge(name: str, console: Console) -> None:
-    """Print a card as YAML, by its name or of a file, or what a kind is. Raises BenchError with near
-    names for a typo."""
+    """Print a card as YAML, by its name or of a file, or what a kind is. Raises BenchError with
+    near names for a typo."""
     own = name.endswith((".yaml", ".yml"))
     if not own and name not in judge_names():
         raise choose("judge", name, judge_names())
