@@ -94,9 +94,9 @@ class BatchEngine:
     def _ask(
         self, requests: Iterable[tuple[Tag, Request]], form: Form[Answer]
     ) -> Iterator[tuple[Tag, Answer]]:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
         try:
-            lock = FileLock(self._folder / "lock", timeout=0).acquire()
+            lock = FileLock(f"{self._folder}.lock", timeout=0).acquire()
         except Timeout:
             raise BenchError(
                 f"another run asks batch APIs with the cache {self._folder}. Two would hand the "

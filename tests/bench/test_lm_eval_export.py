@@ -11,7 +11,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ from bench.types import (
     Response,
     TaskCard,
 )
+from judges.engines.base import AnswerScores, Request
 from judges.prompt import load_prompt
 from judges.prompted import PromptedJudge
 from reports.position import position_table
@@ -71,7 +72,7 @@ def ours(judge: Judge, items: list[Item], folder: Path) -> Ours:
         study = Study.of(ledger)
         shown = list(ledger.showings(judge.card.name))
     verdicts: Utilities = {}
-    for index, order, _, _, utilities, _ in shown:
+    for index, order, _, _, utilities, *_ in shown:
         at = tuple(map(int, order.split(",")))
         found = None if utilities is None else [json.loads(utilities)[i] for i in at]
         verdicts[items[index].id, at] = found
@@ -236,23 +237,19 @@ def log_likelihood(prompt: str, text: str) -> float:
     return -math.log(2) * (hashlib.sha256(f"{prompt}/{text}".encode()).digest()[0] % 3)
 
 
-@dataclass(frozen=True)
-class Scores:
-    logprobs: tuple[float, ...]
-    prompt_tokens: int = 1
-    truncated: bool = False
-
-
 class MadeUpEngine:
     """The made-up model as our judges ask it."""
 
-    def letter_logprobs(
-        self, conversations: Sequence[Any], letters: Sequence[Sequence[str]]
-    ) -> Iterator[Scores]:
-        for (message,), asked in zip(conversations, letters, strict=True):
+    def answer_logprobs(
+        self, requests: Iterable[tuple[Any, Request]]
+    ) -> Iterator[tuple[Any, AnswerScores]]:
+        for tag, request in requests:
+            (message,) = request.conversation
             text = message.content.encode("utf-8", "replace").decode()
-            pairs = [(log_likelihood(text, x), log_likelihood(text, f" {x}")) for x in asked]
-            yield Scores(tuple(float(np.logaddexp(*pair)) for pair in pairs))
+            pairs = [
+                (log_likelihood(text, x), log_likelihood(text, f" {x}")) for x in request.answers
+            ]
+            yield tag, AnswerScores(tuple(float(np.logaddexp(*pair)) for pair in pairs))
 
     def close(self) -> None:
         pass
@@ -260,7 +257,7 @@ class MadeUpEngine:
 
 def made_up_judge() -> Judge:
     card = JudgeCard("made-up", "prompted", ("pairwise", "listwise"))
-    return PromptedJudge(card, PROMPT, MadeUpEngine())
+    return PromptedJudge(card, PROMPT, MadeUpEngine(), "probabilities")
 
 
 def made_up_model() -> Any:
