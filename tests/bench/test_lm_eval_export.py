@@ -219,7 +219,7 @@ def test_a_model_that_changes_its_mind_gets_our_figures(
         model_args=f"pretrained={model},dtype=float32,device=cpu",
         apply_chat_template=True,
     )
-    judge = make_judge(parse_spec(f"transformers:{model}"), Context(cache=tmp_path))
+    judge = make_judge(parse_spec(f"transformers:{model},min_mass=0"), Context(cache=tmp_path))
     expected = ours(judge, items, tmp_path)
     assert_same_verdicts(softmax(all_samples(results)), expected.verdicts)
     assert_same_figures(theirs(exported, results), expected)
