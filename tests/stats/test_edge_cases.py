@@ -126,7 +126,9 @@ def readings(label, lost):
         slot=column.astype(int),
         confidence=column,
     )
-    return Readings("judge", ItemTable(items), (block,), np.zeros((2, 1), int), {})
+    return Readings(
+        "judge", ItemTable(items), (block,), np.zeros((2, 1), int), np.zeros(2, int), {}
+    )
 
 
 @cell("accuracy-missing")

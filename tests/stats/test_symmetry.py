@@ -322,7 +322,7 @@ def pair_readings(top, slot):
     n = len(top)
     none = np.zeros(top.shape, bool)
     block = Block(np.arange(n), np.zeros(n, int), top, none, none, slot, none * math.nan)
-    return Readings("judge", table_of(n), (block,), np.zeros((n, 1), int), {})
+    return Readings("judge", table_of(n), (block,), np.zeros((n, 1), int), np.zeros(n, int), {})
 
 
 def table_of(n):
