@@ -332,7 +332,7 @@ def test_a_quotation_is_none_the_less_one_for_its_marks() -> None:
 
 
 def test_what_the_fuzzer_found_worth_keeping() -> None:
-    """Inputs of an hour of fuzzing that between them reach what it reached: tests/judges/fuzz."""
+    """Inputs that between them take every step that fuzzing took: tests/judges/fuzz."""
     kept = json.loads((FUZZ / "corpus.json").read_text(encoding="utf-8"))
     assert 20 <= len(kept) < 100
     for text in kept:

@@ -24,13 +24,18 @@ FIRST = {"choice_first": "{0}", "scores": "{2}"}
 ASPECTS = {"clarity": "?", "tone": "?"}
 
 
+def parser_of(data: bytes) -> str:
+    """The parser that an input is for."""
+    return NAMES[data[0] % len(NAMES)] if data else ""
+
+
 def check(data: bytes) -> None:
     """Reads `data` as one question and completion, and raises AssertionError where a parser does
     not keep to its contract. Byte 0: the parser; byte 1: number of responses; byte 2: flags; then
     the prompt, byte 0, the completion (UTF-8, what is broken replaced)."""
     if len(data) < 4:
         return
-    name, n, flags = NAMES[data[0] % len(NAMES)], 2 + data[1] % 25, data[2]
+    name, n, flags = parser_of(data), 2 + data[1] % 25, data[2]
     shown, _, completion = data[3:].decode("utf-8", "replace").partition("\0")
     form = FORMS[name]
     ask = asked(
