@@ -21,9 +21,10 @@ class ApiSettings(Asking):
     """Options of ``litellm:MODEL``. `seed`: fixed, for servers that draw by it; None: the plan's,
     another for each call. `top_logprobs`: of the first token, asked for where probabilities are
     read. The rest changes no verdict and is no part of the identity. `timeout`: seconds for one
-    call. `concurrency`: calls in flight at most. `rpm`, `tpm`: requests and tokens a minute at
-    most. `batch`: through the provider's batch API. `usd_per_mtok`: price of input, cached input
-    and output, for a model without a list price."""
+    call. `hedge`: seconds after which a call without an answer is made a second time; the first
+    answer counts, both are charged. `concurrency`: calls in flight at most. `rpm`, `tpm`: requests
+    and tokens a minute at most. `batch`: through the provider's batch API. `usd_per_mtok`: price of
+    input, cached input and output, for a model without a list price."""
 
     temperature: float | None = 0.0
     max_tokens: int = 512
@@ -31,6 +32,7 @@ class ApiSettings(Asking):
     api_base: str | None = None
     top_logprobs: int = 20
     timeout: float = 120.0
+    hedge: float | None = None
     concurrency: int = 16
     rpm: int | None = None
     tpm: int | None = None
@@ -45,6 +47,8 @@ class ApiSettings(Asking):
                 "usd_per_hour: calls to a server overlap, so its hours are no sum of theirs. Give "
                 "usd_per_mtok=IN+CACHED+OUT, or run the model in this process"
             )
+        if self.batch and self.hedge is not None:
+            raise BenchError("hedge: a batch is one job, not calls to be made twice; leave it out")
         price = self.usd_per_mtok
         if price is not None and (len(price) != 3 or not all(0 <= p < math.inf for p in price)):
             raise BenchError(
@@ -147,6 +151,7 @@ def litellm(spec: Spec, context: Context) -> Judge:
             tpm=settings.tpm,
             top_logprobs=top,
             timeout_s=timeout,
+            hedge_s=settings.hedge,
         )
     own = {"engine": "litellm", **asdict(sampling)}
     if how_to_read(settings, prompt, "text") == "probabilities":

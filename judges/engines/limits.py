@@ -55,7 +55,11 @@ class Pace:
         while self._open >= self.window:
             turn = asyncio.get_running_loop().create_future()
             self._waiting.append(turn)
-            await turn
+            try:
+                await turn
+            except asyncio.CancelledError:
+                self._wake()  # the turn that this one may have been given is another's
+                raise
         self._open += 1
         call, cuts = Call(tokens), self._cuts
         try:

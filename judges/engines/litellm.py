@@ -14,6 +14,7 @@ from judges.engines.base import AnswerScores, Reply, Request, Tag
 from judges.engines.calls import in_flight
 from judges.engines.client import Client
 from judges.engines.completions import Answer, Form, NoLogprobs, by_probability, in_words
+from judges.engines.hedge import charged, hedged
 from judges.engines.limits import Call, Pace
 from judges.engines.retry import Backoff, Transient, asked_again
 
@@ -101,8 +102,10 @@ class LitellmEngine:
     `model`: PROVIDER/MODEL as litellm names it. `concurrency`: calls in flight at most; fewer when
     the server says that it is asked too much. `rpm`, `tpm`: requests and tokens a minute at most.
     `timeout_s`: for one call, whole. `top_logprobs`: see Questions. `price_share`: of the list
-    price that a call costs. Raises BenchError at once, before anything is asked, for an unknown
-    provider or a key that is not in the environment.
+    price that a call costs. `hedge_s`: seconds until a call is made a second time, see
+    judges.engines.hedge; both are then charged, for a provider bills what it began, and the one
+    that is cut off is taken for as long as the other. Raises BenchError at once, before anything is
+    asked, for an unknown provider or a key that is not in the environment.
     """
 
     price_share = 1.0
@@ -116,9 +119,15 @@ class LitellmEngine:
         rpm: int | None = None,
         tpm: int | None = None,
         timeout_s: float = 120.0,
+        hedge_s: float | None = None,
         top_logprobs: int = 20,
         backoff: Backoff = Backoff(),  # noqa: B008  (frozen)
     ) -> None:
+        if hedge_s is not None and not 0 < hedge_s < timeout_s:
+            raise BenchError(
+                f"hedge is {hedge_s} s; more than 0 and less than the timeout, {timeout_s:g} s, "
+                "expected"
+            )
         if concurrency < 1 or not timeout_s > 0:
             raise BenchError(
                 f"concurrency is {concurrency}, timeout {timeout_s} s; 1 or more calls and more "
@@ -129,7 +138,7 @@ class LitellmEngine:
         self._questions = Questions(model, sampling, top_logprobs)
         self._client = self._questions.client
         self._target = {"model": model, **({"api_base": b} if (b := sampling.api_base) else {})}
-        self._timeout_s, self._backoff = timeout_s, backoff
+        self._timeout_s, self._hedge_s, self._backoff = timeout_s, hedge_s, backoff
         self.library_usd: float | None = 0.0
         """What the answers so far cost by the library's own prices, in US dollars; None where it
         does not know the price of each."""
@@ -167,23 +176,28 @@ class LitellmEngine:
         estimate = size // CHARACTERS + int(options["max_tokens"])
         began = 0.0
 
-        async def once() -> Answer:
+        async def once() -> tuple[Answer, float | None]:
             nonlocal began
             async with pace.call(estimate) as call:
                 began = began or call.began
                 return await self._call(request, form, options, call)
 
         try:
-            answer = await asked_again(once, self._backoff, pace.hold)
+            (answer, usd), calls = await asked_again(
+                lambda: hedged(once, self._hedge_s), self._backoff, pace.hold
+            )
         except Transient as error:
-            answer = form.make(failed=Status.ERROR, note=error.note)
+            answer, usd, calls = form.make(failed=Status.ERROR, note=error.note), 0.0, 1
+        if self.library_usd is not None:
+            self.library_usd = None if usd is None else self.library_usd + calls * usd
         # From the first call that was let through: what limits hold back is no time of the model's.
-        usage = replace(answer.usage, latency_s=time.perf_counter() - began)
+        usage = replace(charged(answer.usage, calls), latency_s=time.perf_counter() - began)
         return replace(answer, usage=usage)
 
     async def _call(
         self, request: Request, form: Form[Answer], options: dict[str, Any], call: Call
-    ) -> Answer:
+    ) -> tuple[Answer, float | None]:
+        """The answer, and what it costs by the library's prices, see `library_usd`."""
         from openai import OpenAIError  # every exception of litellm's is one
 
         messages = self._questions.messages(request)
@@ -201,7 +215,7 @@ class LitellmEngine:
             raise Transient(f"no answer within {self._timeout_s:g} s") from error
         except OpenAIError as error:
             status, note = self._client.failed(error)
-            return form.make(failed=status, note=note)
+            return form.make(failed=status, note=note), 0.0
         try:
             answer = form.read(response, request)
         except NoLogprobs:
@@ -209,13 +223,8 @@ class LitellmEngine:
         usage = answer.usage
         if usage.prompt_tokens is not None:
             call.tokens = usage.prompt_tokens + (usage.completion_tokens or 0)
-        self._count(response)
-        return answer
-
-    def _count(self, response: Any) -> None:
         usd = getattr(response, "_hidden_params", {}).get("response_cost")
-        if self.library_usd is not None:  # 0 is what it says of servers that it has no prices of
-            self.library_usd = self.library_usd + float(usd) if usd else None
+        return answer, float(usd) if usd else None  # 0: of servers that it has no prices of
 
     async def _finish(self) -> None:
         await self._client.library.close_litellm_async_clients()
