@@ -9,8 +9,9 @@ import pytest
 
 from bench.registry import cards, judge_facts, make_judge, resolve_judge
 from bench.spec import Spec, parse_spec
-from bench.types import Context
+from bench.types import Context, JudgeCard
 from judges.prompt import load_prompt
+from judges.reward import Options
 
 
 class Accepted(Exception):
@@ -47,3 +48,24 @@ def test_what_a_card_says(name: str) -> None:
         assert re.fullmatch(r"[\w.-]+/[\w.-]+", card["argument"])
         assert card.get("families"), "whose answers it is kin to"
         assert card.get("trained_on"), "what it has seen"
+        assert card.get("usd_per_gpu_hour"), "what an hour of a GPU costs that it fits on"
+
+
+@pytest.mark.parametrize(
+    ("said", "gpus", "expected"),
+    [
+        ({"usd_per_gpu_hour": 1.5}, True, 1.5),
+        ({"usd_per_gpu_hour": 1.5, "tensor_parallel": 4}, True, 6.0),
+        ({"usd_per_gpu_hour": 1.5, "usd_per_hour": 0.2}, True, 0.2),
+        ({"usd_per_gpu_hour": 1.5}, False, None),
+        ({"usd_per_gpu_hour": 1.5, "usd_per_hour": 0.2}, False, 0.2),
+        ({}, True, None),
+    ],
+)
+def test_a_gpu_is_paid_for_where_there_is_one(
+    said: dict[str, Any], gpus: bool, expected: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That there is a GPU, or none, is a stand-in."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: gpus)
+    plain = JudgeCard(name="x", kind="reward", protocols=("pointwise",), description="x")
+    assert Options(**said).on(plain).usd_per_hour == expected
