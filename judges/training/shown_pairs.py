@@ -3,7 +3,8 @@
   off     each pair once, in item order: slot 1 has the response that stands first in the data
   random  each pair once, in an order drawn anew in each epoch, even odds (what JudgeLM's trainer
           does; arXiv:2310.17631)
-  both    each pair twice, once in each order
+  both    each pair twice, once in each order, the two in one step: what they have in common, a
+          liking for a slot, then cancels out of the gradient
 
 An epoch follows from the seed and its number alone, so a training that was stopped goes on with
 what it would have been shown.
@@ -14,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from bench.types import Item
@@ -74,8 +76,9 @@ class Epochs:
     """The batches of rows of one epoch after the other, as a batch sampler of torch; made with what
     the library gives every batch sampler, which is not needed here.
 
-    The rows of an epoch are shuffled, and within some batches sorted by length. `batch`: rows in
-    one. `lengths`: tokens of each row. `shuffle`: the seed of what is drawn.
+    The rows of an epoch are shuffled, with `swap` both the pairs, and within some batches sorted by
+    length. `batch`: rows in one. `lengths`: tokens of each row. `shuffle`: the seed of what is
+    drawn.
     """
 
     drop_last = False
@@ -98,20 +101,30 @@ class Epochs:
         self._epoch = epoch
 
     def __len__(self) -> int:
-        return -(-len(self._rows()) // self.batch_size)
+        shown = self._shown()
+        return -(-len(shown) // self._together(shown))
 
     def __iter__(self) -> Iterator[list[int]]:
         import numpy as np
 
         rng = np.random.default_rng((self._seed, self._epoch, 1))
-        rows: list[int] = rng.permutation(self._rows()).tolist()
-        window = self.batch_size * _WINDOW
+        shown = rng.permutation(self._shown())
+        size = self._together(shown)
         batches: list[list[int]] = []
-        for start in range(0, len(rows), window):
-            near = sorted(rows[start : start + window], key=self._lengths.__getitem__)
-            batches += [near[i : i + self.batch_size] for i in range(0, len(near), self.batch_size)]
+        for start in range(0, len(shown), size * _WINDOW):
+            near = sorted(
+                shown[start : start + size * _WINDOW].tolist(),
+                key=lambda rows: self._lengths[rows[0]],
+            )
+            batches += [list(chain(*near[i : i + size])) for i in range(0, len(near), size)]
         for i in rng.permutation(len(batches)):
             yield batches[i]
 
-    def _rows(self) -> NDArray[np.int64]:
-        return epoch_rows(len(self._lengths) // 2, self._swap, self._seed, self._epoch)
+    def _shown(self) -> NDArray[np.int64]:
+        """(n, 1 or 2) rows: those of a line stay together."""
+        rows = epoch_rows(len(self._lengths) // 2, self._swap, self._seed, self._epoch)
+        return rows.reshape(-1, 2 if self._swap == "both" else 1)
+
+    def _together(self, shown: NDArray[np.int64]) -> int:
+        """Lines in a batch."""
+        return max(1, self.batch_size // int(shown.shape[1]))

@@ -113,6 +113,10 @@ def test_batches_hold_an_epoch_each_row_once(swap: str) -> None:
         assert sorted(row for batch in shown for row in batch) == sorted(
             epoch_rows(301, swap, 5, epoch)
         )
+        if swap == "both":
+            assert all(
+                a ^ 1 == b for batch in shown for a, b in zip(*[iter(batch)] * 2, strict=True)
+            )
         seen.append(shown)
     assert seen[0] == seen[2] != seen[1]
     spread = [max(lengths[r] for r in b) - min(lengths[r] for r in b) for b in seen[0]]
@@ -245,7 +249,7 @@ def test_without_swaps_it_learns_the_slot(base: Path, tmp_path: Path) -> None:
     flips = {}
     for swap in ("off", "both"):
         folder = train(
-            asked(base, swap=swap, epochs=6, patience=6),
+            asked(base, swap=swap, epochs=10, patience=10),
             Made(items),
             tmp_path / swap,
             quiet(tmp_path),
