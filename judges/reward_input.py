@@ -21,10 +21,11 @@ FORM = "chat template with the response as a turn, or a pair of texts; 1"  # ano
 @dataclass(frozen=True, slots=True)
 class Sequenced:
     """Prompt and response as the model reads them. `segments`: per token, which text of a pair it
-    is of; None where the model is not told."""
+    is of; None where the model is not told. `pair`: the two texts; None for a conversation."""
 
     ids: list[int]
     segments: list[int] | None
+    pair: tuple[str, str] | None = None
 
 
 class Reader:
@@ -77,8 +78,9 @@ class Reader:
         return found
 
     def _pair(self, prompt: str, text: str) -> Sequenced:
-        found = self._tokenizer(utf8(prompt), utf8(text), split_special_tokens=True)
-        return Sequenced(found["input_ids"], found.get("token_type_ids"))
+        pair = (utf8(prompt), utf8(text))
+        found = self._tokenizer(*pair, split_special_tokens=True)
+        return Sequenced(found["input_ids"], found.get("token_type_ids"), pair)
 
 
 class _ClosedTurns:

@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any
 
 from bench.types import BenchError
-from judges.engines.client import Client, redacted
+from judges.engines.client import Client, message, redacted
 from judges.engines.retry import Backoff, Transient, asked_again
 
 ENDPOINT = "/v1/chat/completions"
@@ -138,7 +138,7 @@ class BatchApi:
         what = f"{method} {path.partition('/')[0]} (HTTP {response.status_code})"
         after = response.headers.get("retry-after")
         self._client.answered(response.status_code, what, "", retry_after=after)
-        raise Refused(f"{what}: {redacted(_message(response.text))}")
+        raise Refused(f"{what}: {redacted(message(response.text))}")
 
 
 @cache
@@ -172,14 +172,6 @@ def _id(answer: dict[str, Any]) -> str:
 def _mark(batch: dict[str, Any]) -> Any:
     metadata = batch.get("metadata")
     return metadata.get(MARK) if isinstance(metadata, dict) else None
-
-
-def _message(text: str) -> str:
-    """What an error object says, or the text where there is none."""
-    try:
-        return str(json.loads(text)["error"]["message"])
-    except (ValueError, RecursionError, LookupError, TypeError):
-        return text
 
 
 def _nobody(_: float) -> None:

@@ -6,11 +6,13 @@ with it they repeat a 400 and never wait. See judges.engines.retry for ours.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
 import warnings
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 from bench.types import BenchError, Status
 from judges.engines.completions import FILTERED
@@ -128,9 +130,34 @@ def _library() -> Any:
     litellm.suppress_debug_info = True
     litellm.telemetry = False
     logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
-    # A call that is cancelled while the library prepares it leaves this behind, and no harm.
-    warnings.filterwarnings("ignore", r"coroutine '\S*completion' was never", RuntimeWarning)
+    # A call that is cancelled before it is under way leaves this behind, and no harm.
+    warnings.filterwarnings(
+        "ignore", r"coroutine '\S*(completion|try_connect)' was never", RuntimeWarning
+    )
     return litellm
+
+
+def check_address(api_base: str) -> None:
+    """Raises BenchError for what is no address of a server, or holds what may be a secret."""
+    try:
+        parts = urlsplit(api_base)
+        plain = bool(parts.hostname) and "@" not in parts.netloc and not parts.query
+        good = plain and parts.scheme in ("http", "https") and parts.port != 0
+    except ValueError:  # a port that is none
+        good = False
+    if not good:
+        raise BenchError(
+            "api_base: an http or https address without user, password or query expected, for "
+            "example http://127.0.0.1:8000/v1. Keys belong in the environment."
+        )
+
+
+def message(text: str) -> str:
+    """What the error object in a body says, or the body where there is none."""
+    try:
+        return str(json.loads(text)["error"]["message"])
+    except (ValueError, RecursionError, LookupError, TypeError):
+        return text
 
 
 def redacted(text: str) -> str:

@@ -17,6 +17,7 @@ from judges import models
 from judges.engines.base import Tag
 from judges.engines.decoding import TOO_LONG
 from judges.engines.vllm_loading import Started, VllmModel, died
+from judges.reward_input import Sequenced
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,9 @@ class VllmScorer:
         source = models.find(model, commit)
         self._model = VllmModel(source, context, dtype, tensor_parallel, limit, remote_code)
 
+    pairs = False
+    """It reads no pairs of texts: vLLM is not told which text a token is of."""
+
     @property
     def revision(self) -> str:
         """See judges.models.Model.revision."""
@@ -77,7 +81,7 @@ class VllmScorer:
         return self._started.limit
 
     def scores(
-        self, sequences: Iterable[tuple[Tag, Sequence[int]]]
+        self, sequences: Iterable[tuple[Tag, Sequenced]]
     ) -> Iterator[tuple[Tag, SequenceScores]]:
         """What the model's head gives at the last token of each sequence, each with its tag; drawn
         and failing as in AnswerEngine.
@@ -87,11 +91,12 @@ class VllmScorer:
         """
         source = iter(sequences)
         while window := list(islice(source, self._started.window)):
-            for tag, ids in window:
+            lengths = [(tag, read.ids) for tag, read in window]
+            for tag, ids in lengths:
                 if len(ids) > self.limit:
                     usage = Usage(prompt_tokens=len(ids), completion_tokens=0)
                     yield tag, SequenceScores((), Status.TRUNCATED, TOO_LONG, usage)
-            fitting = [(tag, ids) for tag, ids in window if len(ids) <= self.limit]
+            fitting = [(tag, ids) for tag, ids in lengths if len(ids) <= self.limit]
             outputs, seconds = self._outputs([ids for _, ids in fitting])
             for (tag, ids), output in zip(fitting, outputs, strict=True):
                 usage = Usage(len(ids), output.num_cached_tokens, 0, None, seconds)

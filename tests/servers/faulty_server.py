@@ -1,7 +1,8 @@
-"""A stand-in for a chat API that goes wrong on purpose, in the ways that real ones do.
+"""A stand-in for a chat API, and for vLLM's scores, that goes wrong on purpose, in the ways that
+real ones do.
 
 `FaultyServer([refuse(429, retry_after="1"), say("Verdict: A")])` answers its first call with a
-429 and every later one with a verdict; it notes when each call came and what it asked.
+429 and every later one with a verdict; it notes when each call came and what it asked, where.
 """
 
 from __future__ import annotations
@@ -42,6 +43,19 @@ def echo() -> Behaviour:
     def answer(handler: _Handler) -> None:
         asked = "\n".join(m["content"] for m in handler.asked["messages"])
         say(asked)(handler)
+
+    return answer
+
+
+def scores(*numbers: float | None, tokens: int = 0) -> Behaviour:
+    """What vLLM's /pooling answers, or /score where that was asked, for one sequence of so many
+    tokens; 0: as many as were sent."""
+
+    def answer(handler: _Handler) -> None:
+        sent = handler.asked.get("input", ())
+        found = {"data": numbers} if handler.path == "/pooling" else {"score": numbers[0]}
+        usage = {"prompt_tokens": tokens or len(sent)}
+        body(json.dumps({"object": "list", "data": [found], "usage": usage}))(handler)
 
     return answer
 
@@ -131,14 +145,16 @@ class FaultyServer:
     """A context manager: listens on a free loopback port while open.
 
     `base`: the address to give as api_base. `times`: when each call came, in seconds of
-    time.monotonic. `asked`: the body of each call. `open`: calls
-    that are open, `busiest`: the most at one time.
+    time.monotonic. `asked`: the body of each call, `paths`: its path, `keys`: its Authorization.
+    `open`: calls that are open, `busiest`: the most at one time.
     """
 
     def __init__(self, script: Sequence[Behaviour]) -> None:
         self.script = list(script)
         self.times: list[float] = []
         self.asked: list[dict[str, Any]] = []
+        self.paths: list[str] = []
+        self.keys: list[str | None] = []
         self.busiest = 0
         self.open = 0
         self._lock = threading.Lock()
@@ -149,6 +165,8 @@ class FaultyServer:
             behaviour = self.script[min(len(self.times), len(self.script) - 1)]
             self.times.append(time.monotonic())
             self.asked.append(handler.asked)
+            self.paths.append(handler.path)
+            self.keys.append(handler.headers["Authorization"])
             self.open += 1
             self.busiest = max(self.busiest, self.open)
         try:

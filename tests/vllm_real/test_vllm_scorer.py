@@ -13,6 +13,7 @@ from bench.types import Context, Message, Status, Trial
 from judges.engines.vllm_scorer import VllmScorer
 from judges.models import find
 from judges.reward import Options, RewardJudge
+from judges.reward_input import Sequenced
 from judges.reward_vllm import VllmRewardJudge
 
 
@@ -29,7 +30,8 @@ def test_scores_are_those_of_transformers(
     limit = scorer.limit
     sequences = [[*scorer.tokenizer(text)["input_ids"], 2][-limit:] for text in texts]
     sequences.append([5] * limit)
-    found = dict(scorer.scores(enumerate([*sequences, [5] * (limit + 1)])))
+    read = [Sequenced(ids, None) for ids in [*sequences, [5] * (limit + 1)]]
+    found = dict(scorer.scores(enumerate(read)))
     scorer.close()
     for i, ids in enumerate(sequences):
         with torch.inference_mode():
