@@ -50,7 +50,10 @@ class Options(Described):
     at most, None for as many as the model can. `pad`: token to fill batches up with, for a model
     that names none or its end of turn. `remote_code`: see judges.models.may_run_code. `engine`:
     transformers, or vllm, which takes many at once. `tensor_parallel`: GPUs that share the weights,
-    by vllm."""
+    by vllm. `api_base`: address of a vLLM server that has the model, for engine=vllm; the tokens
+    are made here, by the files of MODEL, and dtype says what the server was started with. `served`:
+    what the server calls the model, where that is not MODEL. `concurrency`: calls of a server in
+    flight at most. `timeout`: seconds for one of them."""
 
     revision: str | None = None
     dtype: str = "float32"
@@ -59,6 +62,10 @@ class Options(Described):
     remote_code: bool = False
     engine: str = "transformers"
     tensor_parallel: int = 1
+    api_base: str | None = None
+    served: str | None = None
+    concurrency: int = 16
+    timeout: float = 120.0
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
@@ -67,6 +74,16 @@ class Options(Described):
             raise BenchError(f"reward: engine {self.engine!r} is none of {', '.join(ENGINES)}")
         if self.max_length is not None and self.max_length < 1:
             raise BenchError(f"reward: max_length is {self.max_length}; 1 or more expected")
+        if (self.api_base or self.served) and not (self.api_base and self.engine == "vllm"):
+            raise BenchError(
+                "reward: a model behind a vLLM server is asked for by engine=vllm and "
+                "api_base=http://HOST:PORT together, with served=NAME where its name differs"
+            )
+        if self.api_base is not None and self.usd_per_hour is not None:
+            raise BenchError(
+                "usd_per_hour: calls to a server overlap, so its hours are no sum of theirs. Leave "
+                "it out, or run the model in this process"
+            )
 
 
 class RewardJudge(Judge):
