@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from bench.kinds import Facts
 from bench.spec import Spec
 from bench.types import BenchError, Context, Judge, Task
+from bench.yaml_file import is_yaml, read_yaml
 
 
 def choose(kind: str, name: str, valid: Iterable[str], hint: str = "") -> BenchError:
@@ -41,25 +41,24 @@ def cards() -> dict[str, dict[str, Any]]:
     found = {}
     for path in sorted(files("judges").joinpath("cards").iterdir(), key=lambda p: p.name):
         if path.name.endswith(".yaml"):
-            found[path.name.removesuffix(".yaml")] = _card(path.read_text(encoding="utf-8"), path)
+            found[path.name.removesuffix(".yaml")] = _card(path)
     return found
 
 
 def card_in(path: Path) -> dict[str, Any]:
-    """The judge card in a YAML file. Raises BenchError when it cannot be read, or is none."""
-    try:
-        return _card(path.read_text(encoding="utf-8"), path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise BenchError(f"judge card {path} cannot be read: {error}") from error
+    """The judge card in a YAML file. The file of its prompt is looked for beside it, and then from
+    where we are. Raises BenchError when it cannot be read, or is none."""
+    card = _card(path)
+    prompt = card.get("prompt")
+    if isinstance(prompt, str) and is_yaml(prompt) and (path.parent / prompt).is_file():
+        card["prompt"] = str(path.parent / prompt)
+    return card
 
 
-def _card(text: str, path: object) -> dict[str, Any]:
-    try:
-        card = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise BenchError(f"card {path} is no YAML: {error}") from error
+def _card(path: Path | Traversable) -> dict[str, Any]:
+    card = read_yaml(path, "judge card")
     if not isinstance(card, dict) or not isinstance(card.get("kind"), str):
-        raise BenchError(f"card {path}: a mapping with at least `kind: NAME` expected")
+        raise BenchError(f"judge card {path}: a mapping with at least `kind: NAME` expected")
     return card
 
 
@@ -142,7 +141,7 @@ def resolve_judge(spec: Spec) -> Spec:
     card's settings first and the typed options over them. Raises BenchError with near names for a
     typo."""
     points = _entry_points("smallclaims.judges")
-    own = spec.name.endswith((".yaml", ".yml"))
+    own = is_yaml(spec.name)
     if own or spec.name in cards():
         if spec.argument:
             raise BenchError(

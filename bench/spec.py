@@ -10,7 +10,7 @@ import dataclasses
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -76,11 +76,20 @@ def _parse(first: str, rest: list[str]) -> Spec:
     name, _, argument = first.partition(":")
     if _OPTION.match(argument):
         rest, argument = [argument, *rest], ""
-    options = dict(piece.split("=", 1) for piece in rest)
-    text = ",".join([first, *rest]) if argument or not options else f"{name}:{','.join(rest)}"
-    if len(options) < len(rest):
-        raise BenchError(f"{text!r}: an option is given twice; once expected")
-    return Spec(name, argument, options, text, text)
+    text = ",".join([first, *rest]) if argument or not rest else f"{name}:{','.join(rest)}"
+    return Spec(name, argument, parse_options(rest, text), text, text)
+
+
+def parse_options(pieces: Sequence[str], where: str) -> dict[str, str]:
+    """``k=v`` -> {k: v}. `where`: they were typed. Raises BenchError for a piece that is no option,
+    and for one that is given twice."""
+    for piece in pieces:
+        if not _OPTION.match(piece):
+            raise BenchError(f"{where!r}: {piece!r} is no option; name=value expected")
+    options = dict(piece.split("=", 1) for piece in pieces)
+    if len(options) < len(pieces):
+        raise BenchError(f"{where!r}: an option is given twice; once expected")
+    return options
 
 
 def _convert(value: Any, hint: Any, where: str) -> Any:

@@ -34,7 +34,7 @@ def rating_judge(text: str, context: Context) -> PromptedJudge:
     return judge
 
 
-@kind(trained=True, order_free=True, cost="its members'")
+@kind(trained=True, order_free=True, cost="its members'", options={"aspects:FOLDER": Described})
 def make(spec: Spec, context: Context) -> Judge:
     """Ratings of aspects by another judge, with learnt weights: aspects:FOLDER.
 

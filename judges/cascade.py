@@ -183,7 +183,7 @@ class CascadeJudge(Judge):
         )
 
 
-@kind(trained=None, order_free=None, cost="its members'")
+@kind(trained=None, order_free=None, cost="its members'", options={"cascade:SMALL+LARGE": Settings})
 def make(spec: Spec, context: Context) -> Judge:
     """A small judge, and a large one for what it is unsure of, cascade:SMALL+LARGE.
 

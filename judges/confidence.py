@@ -107,7 +107,13 @@ def _text(tokens: Iterable[int], spelt: Mapping[int, str]) -> str:
     return "".join(spelt[token] for token in tokens)
 
 
-@kind(trained=False, order_free=True, cost="this machine", extras=("local",))
+@kind(
+    trained=False,
+    order_free=True,
+    cost="this machine",
+    extras=("local",),
+    options={"confidence:MODEL": Confident},
+)
 def make(spec: Spec, context: Context) -> Judge:
     """Confidence in the answer that a response states: confidence:MODEL, a folder or a hub id.
 

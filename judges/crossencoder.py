@@ -210,7 +210,16 @@ def _check_about(about: Any, reference: str) -> None:
         )
 
 
-@kind(trained=True, order_free=False, cost="this machine", extras=("local",))
+@kind(
+    trained=True,
+    order_free=False,
+    cost="this machine",
+    extras=("local",),
+    options={
+        "crossencoder:MODEL": Options,
+        "crossencoder:base=MODEL": "judges.training.crossencoder:Card",
+    },
+)
 def make(spec: Spec, context: Context) -> Judge:
     """An encoder that reads both responses: crossencoder:FOLDER; without one, trained on first use.
 

@@ -26,6 +26,7 @@ from bench.types import (
     verdict,
 )
 from judges.described import Described
+from judges.engines.batches import NoMemoryError
 from judges.engines.decoding import NOT_NUMBERS
 from judges.heads import BLOCKS, Heads, blocks, load
 from judges.models import is_commit
@@ -91,8 +92,12 @@ class HeadJudge(Judge):
         Raises BenchError when the encoder's embeddings have another width than the head.
         """
         for trial in trials:
-            prompt, seconds = self._prompt(one_text(trial.item.prompt))
-            response = self._sentences.embedded(trial.shown[0].text)
+            try:
+                prompt, seconds = self._prompt(one_text(trial.item.prompt))
+                response = self._sentences.embedded(trial.shown[0].text)
+            except NoMemoryError as error:
+                yield failure(trial, Status.ERROR, note=str(error))
+                continue
             phi = blocks(prompt.vector, response.vector).ravel()
             if phi.size != self._weights.size:
                 raise BenchError(
@@ -144,7 +149,13 @@ def judge_of(spec: Spec, described: Described, folder: Path, context: Context) -
     )
 
 
-@kind(trained=True, order_free=True, cost="this machine", extras=("local",))
+@kind(
+    trained=True,
+    order_free=True,
+    cost="this machine",
+    extras=("local",),
+    options={"embedding:FOLDER": Described},
+)
 def make(spec: Spec, context: Context) -> Judge:
     """A linear head on a frozen sentence encoder, embedding:FOLDER; made by train reward.
 

@@ -132,7 +132,13 @@ def _both(one: Usage, other: Usage) -> Usage:
     )
 
 
-@kind(trained=True, order_free=True, cost="this machine", extras=("local",))
+@kind(
+    trained=True,
+    order_free=True,
+    cost="this machine",
+    extras=("local",),
+    options={"implicit:POLICY": Implied},
+)
 def make(spec: Spec, context: Context) -> Judge:
     """Implicit reward of a policy against its reference: implicit:POLICY,reference=MODEL.
 

@@ -101,7 +101,7 @@ class JuryJudge(Judge):
         return replace(made, note=note)
 
 
-@kind(trained=None, order_free=None, cost="its members'")
+@kind(trained=None, order_free=None, cost="its members'", options={"jury:A+B": Settings})
 def make(spec: Spec, context: Context) -> Judge:
     """Several judges asked together, jury:A+B+C; a vote, or a mean with rule=mean.
 

@@ -78,7 +78,13 @@ def evidence(score: ResponseScore) -> str:
     return json.dumps(found | ({"note": score.note} if score.note else {}))
 
 
-@kind(trained=False, order_free=True, cost="this machine", extras=("local",))
+@kind(
+    trained=False,
+    order_free=True,
+    cost="this machine",
+    extras=("local",),
+    options={"likelihood:MODEL": Scoring},
+)
 def make(spec: Spec, context: Context) -> Judge:
     """Mean log-probability of a response: likelihood:MODEL, a folder or a hub id.
 

@@ -27,7 +27,13 @@ class Options(Described):
     annotator: str | None = None
 
 
-@kind(trained=True, order_free=True, cost="this machine", extras=("local",))
+@kind(
+    trained=True,
+    order_free=True,
+    cost="this machine",
+    extras=("local",),
+    options={"personal:FOLDER": Options},
+)
 def make(spec: Spec, context: Context) -> Judge:
     """What one annotator prefers: personal:FOLDER,annotator=NAME; without a name, all on average.
 

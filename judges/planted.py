@@ -23,9 +23,9 @@ from bench.types import (
 
 @dataclass(frozen=True)
 class Planted:
-    """Probabilities, each in [0, 1], tried in this order at every showing: `fail` no verdict;
-    `tie` a tie between all; `first` the response shown first; `long` the longest response; and
-    else a right response with probability `acc`, a wrong one otherwise."""
+    """Probabilities, each in [0, 1], tried in this order at every showing. `fail`: no verdict.
+    `tie`: a tie between all. `first`: the response shown first. `long`: the longest response.
+    `acc`: else a right response, and a wrong one otherwise."""
 
     acc: float = 0.8
     first: float = 0.0
@@ -83,7 +83,7 @@ class PlantedJudge(Judge):
         return draw.choice(right if draw.random() < self._planted.acc or not wrong else wrong)
 
 
-@kind(trained=False, order_free=False, cost="nothing")
+@kind(trained=False, order_free=False, cost="nothing", options={"planted": Planted})
 def make(spec: Spec, context: Context) -> Judge:
     """Draws with known biases: planted:acc=.8,first=.1,long=.05,tie=.02,fail=.01."""
     if spec.argument:

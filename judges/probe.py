@@ -32,6 +32,7 @@ from bench.types import (
     verdict,
 )
 from judges.described import Described
+from judges.engines.batches import NoMemoryError
 from judges.engines.decoding import NOT_NUMBERS
 from judges.engines.transformers import TransformersEngine
 from judges.hidden import POOLING, HiddenStates
@@ -148,7 +149,11 @@ class ProbeJudge(Judge):
         layers = self._probe.about["layers"]
         weights = self._probe.weights.astype(np.float64).ravel()
         for trial in trials:
-            found = self._hidden.pooled(trial.item.prompt, trial.shown[0].text, max(layers))
+            try:
+                found = self._hidden.pooled(trial.item.prompt, trial.shown[0].text, max(layers))
+            except NoMemoryError as error:
+                yield failure(trial, Status.ERROR, note=str(error))
+                continue
             usage = Usage(prompt_tokens=found.tokens, latency_s=found.seconds)
             if found.states is None:
                 note = "prompt and response are longer than the model reads"
@@ -165,7 +170,13 @@ class ProbeJudge(Judge):
         self._engine.close()
 
 
-@kind(trained=True, order_free=True, cost="this machine", extras=("local",))
+@kind(
+    trained=True,
+    order_free=True,
+    cost="this machine",
+    extras=("local",),
+    options={"probe:FOLDER": Described, "probe:base=MODEL": "judges.training.probe:Card"},
+)
 def make(spec: Spec, context: Context) -> Judge:
     """A linear probe on hidden states: probe:FOLDER, or without one trained on first use.
 

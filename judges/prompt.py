@@ -15,9 +15,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast, get_args
 
-import yaml
-
 from bench.types import Aspect, BenchError, Message, Protocol, Trial, content_key
+from bench.yaml_file import is_yaml, read_yaml
 from judges.category import Classifier, classifier
 from judges.criteria import all_criteria
 from judges.parsers import FORMS, Form, signs_of
@@ -201,18 +200,14 @@ def load_prompt(name: str) -> Prompt:
 
     Raises BenchError with the names that exist, or with what is wrong with the file.
     """
-    own = name.endswith((".yaml", ".yml"))
+    own = is_yaml(name)
     source = Path(name) if own else files("judges").joinpath("prompts").joinpath(f"{name}.yaml")
     if not source.is_file():
         raise BenchError(
             f"no prompt {name!r}. There are: {', '.join(prompt_names())}. "
             "A prompt of your own: the path of its YAML file."
         )
-    try:
-        data = yaml.safe_load(source.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BenchError(f"{source}: not a YAML file: {error}") from error
-    return _prompt(data, str(source))
+    return _prompt(read_yaml(source, "prompt"), str(source))
 
 
 def prompt_names() -> list[str]:

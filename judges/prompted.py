@@ -17,6 +17,7 @@ from judges.engines.base import AnswerEngine, AnswerScores, Reply, Request, Text
 from judges.parsers import PARSERS, VERSION, Asked
 from judges.prompt import LETTERS, Prompt
 
+MIN_MASS = 0.01
 RAW = 20_000  # characters of a reply that are kept: its end, where the verdict is
 
 Read = Literal["text", "probabilities"]
@@ -26,20 +27,20 @@ Read = Literal["text", "probabilities"]
 class Asking(Described):
     """Options of every judge that is asked in words. `prompt`: a name, or the path of a YAML file.
     `read`: the verdict from the text, or from the probabilities of the possible answers; None: what
-    the kind does by default. `min_mass`: least probability that these must have together, read from
-    probabilities. `k`: calls whose verdicts are averaged into one. `weights`: of the aspects that a
-    prompt has rated, in its order; equal where none are given."""
+    the kind does by default. `min_mass`: least probability that these must have together, where it
+    is read; None: .01. `k`: calls whose verdicts are averaged into one. `weights`: of the aspects
+    that a prompt has rated, in its order; equal where none are given."""
 
     prompt: str = "choice"
     read: str | None = None
-    min_mass: float = 0.01
+    min_mass: float | None = None
     k: int = 1
     weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.read not in (None, "text", "probabilities"):
             raise BenchError(f"read is {self.read!r}; text or probabilities expected")
-        if not 0 <= self.min_mass < 1:
+        if self.min_mass is not None and not 0 <= self.min_mass < 1:
             raise BenchError(f"min_mass is {self.min_mass}; from 0 to below 1 expected")
         if self.k < 1:
             raise BenchError(f"k is {self.k}; 1 or more calls expected")
@@ -144,7 +145,8 @@ def prompted(
     nothing is said, and where the prompt can be read so. `settings`: the engine's part of the
     identity.
 
-    Raises BenchError where the answers of the prompt have no probabilities to read.
+    Raises BenchError where the answers of the prompt have no probabilities to read, and for an
+    option that belongs to the other way of reading.
     """
     read = how_to_read(asking, prompt, default)
     if asking.k > 1 and read == "probabilities":
@@ -152,7 +154,13 @@ def prompted(
             f"{spec.text!r}: k is {asking.k}, and probabilities are read, which are the same at "
             "every call. Leave k out, or take read=text with a temperature."
         )
-    mass = asking.min_mass if read == "probabilities" else 0.0
+    if asking.min_mass is not None and read == "text":
+        raise BenchError(
+            f"{spec.text!r}: min_mass belongs to read=probabilities, and here the prompt "
+            f"{prompt.name!r} is read as text. Leave min_mass out, or take read=probabilities with "
+            "a prompt that is answered with one sign, such as choice-letter."
+        )
+    mass = 0.0 if read == "text" else MIN_MASS if asking.min_mass is None else asking.min_mass
     identity = {
         **settings,
         "read": read,

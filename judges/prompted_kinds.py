@@ -18,7 +18,8 @@ from judges.prompted import Asking, how_to_read, model_of, prompted
 
 @dataclass(frozen=True)
 class ApiSettings(Asking):
-    """Options of ``litellm:MODEL``. `seed`: fixed, for servers that draw by it; None: the plan's,
+    """Options of ``litellm:MODEL``. `temperature`, `max_tokens`: of what is written. `api_base`:
+    address of a server of yours. `seed`: fixed, for servers that draw by it; None: the plan's,
     another for each call. `top_logprobs`: of the first token, asked for where probabilities are
     read. The rest changes no verdict and is no part of the identity. `timeout`: seconds for one
     call. `hedge`: seconds after which a call without an answer is made a second time; the first
@@ -42,10 +43,10 @@ class ApiSettings(Asking):
     def __post_init__(self) -> None:
         super().__post_init__()
         _differing(self.k, self.temperature)
-        if self.usd_per_hour is not None:
+        if self.usd_per_hour is not None or self.usd_per_gpu_hour is not None:
             raise BenchError(
-                "usd_per_hour: calls to a server overlap, so its hours are no sum of theirs. Give "
-                "usd_per_mtok=IN+CACHED+OUT, or run the model in this process"
+                "usd_per_hour, usd_per_gpu_hour: calls to a server overlap, so its hours are no "
+                "sum of theirs. Give usd_per_mtok=IN+CACHED+OUT, or run the model in this process"
             )
         if self.batch and self.hedge is not None:
             raise BenchError("hedge: a batch is one job, not calls to be made twice; leave it out")
@@ -121,7 +122,12 @@ def _differing(k: int, temperature: float | None) -> None:
         )
 
 
-@kind(trained=False, order_free=None, cost="per call")
+@kind(
+    trained=False,
+    order_free=None,
+    cost="per call",
+    options={"litellm:PROVIDER/MODEL": ApiSettings},
+)
 def litellm(spec: Spec, context: Context) -> Judge:
     """Any model behind an API, through litellm: litellm:PROVIDER/MODEL.
 
@@ -162,7 +168,13 @@ def litellm(spec: Spec, context: Context) -> Judge:
     return judge
 
 
-@kind(trained=None, order_free=None, cost="this machine", extras=("local",))
+@kind(
+    trained=None,
+    order_free=None,
+    cost="this machine",
+    extras=("local",),
+    options={"transformers:MODEL": LocalSettings},
+)
 def transformers(spec: Spec, context: Context) -> Judge:
     """A model of this machine by transformers: transformers:FOLDER, or a hub id.
 
@@ -183,7 +195,13 @@ def transformers(spec: Spec, context: Context) -> Judge:
     return _here(spec, model, settings, engine)
 
 
-@kind(trained=None, order_free=None, cost="this machine", extras=("vllm",))
+@kind(
+    trained=None,
+    order_free=None,
+    cost="this machine",
+    extras=("vllm",),
+    options={"vllm:MODEL": VllmSettings},
+)
 def vllm(spec: Spec, context: Context) -> Judge:
     """A model of this machine by vLLM, whole batches: vllm:FOLDER, or a hub id.
 
@@ -207,7 +225,13 @@ def vllm(spec: Spec, context: Context) -> Judge:
     return _here(spec, model, settings, engine)
 
 
-@kind(trained=None, order_free=None, cost="this machine", extras=("llama-cpp",))
+@kind(
+    trained=None,
+    order_free=None,
+    cost="this machine",
+    extras=("llama-cpp",),
+    options={"llama_cpp:FILE.gguf": GgufSettings},
+)
 def llama_cpp(spec: Spec, context: Context) -> Judge:
     """A GGUF file on this machine by llama.cpp: llama_cpp:FILE.gguf.
 
@@ -221,7 +245,13 @@ def llama_cpp(spec: Spec, context: Context) -> Judge:
     return _here(spec, model, settings, engine)
 
 
-@kind(trained=None, order_free=None, cost="this machine", extras=("lm-eval",))
+@kind(
+    trained=None,
+    order_free=None,
+    cost="this machine",
+    extras=("lm-eval",),
+    options={"lm_eval:TYPE": LmEvalSettings},
+)
 def lm_eval(spec: Spec, context: Context) -> Judge:
     """Any model that lm-eval knows: lm_eval:hf,args=pretrained=FOLDER+dtype=float32.
 

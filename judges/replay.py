@@ -45,12 +45,15 @@ _ORDERS: Mapping[str, Order] = {"ab": (0, 1), "ba": (1, 0), "point": POINT}
 @dataclass(frozen=True)
 class Replay:
     """Settings. `model`: the judge that was recorded. `parameters`: number of its weights.
-    `trained`: fitted for judging, on the sets `trained_on`. `licence`: of its weights. `tasks`: the
-    only tasks that the recording is about (a card says so; ``TASK/SOURCE`` implies it).
-    `families`: see JudgeCard. `description`: one line."""
+    `order_free`: each response was recorded alone; none: as the records say. `trained`: fitted for
+    judging. `trained_on`: the sets that it was trained on. `licence`: of its
+    weights. `tasks`: the only tasks that the recording is about (a card says so; ``TASK/SOURCE``
+    implies it). `families`: beginnings of the names of models that are its kin. `description`: one
+    line."""
 
     model: str | None = None
     parameters: int | None = None
+    order_free: bool | None = None
     trained: bool = False
     trained_on: tuple[str, ...] = ()
     licence: str | None = None
@@ -100,7 +103,7 @@ class ReplayJudge(Judge):
             )
 
 
-@kind(trained=None, order_free=None, cost="nothing")
+@kind(trained=None, order_free=None, cost="nothing", options={"replay:FILE": Replay})
 def make(spec: Spec, context: Context) -> Judge:
     """Recorded verdicts: replay:FILE, or those that a task's authors recorded, by their cards.
 
@@ -126,6 +129,12 @@ def make(spec: Spec, context: Context) -> Judge:
         raise BenchError(
             f'judge {spec.text!r}: some records have order "point" and others do not; '
             "one kind of record in a recording expected. Split it in two."
+        )
+    if settings.order_free not in (None, POINT in orders):
+        found = "of responses alone" if POINT in orders else "of responses side by side"
+        raise BenchError(
+            f"judge {spec.text!r}: order_free is {settings.order_free}, and its records are "
+            f"{found}. Correct it, or leave it out."
         )
     card = JudgeCard(
         name=spec.label or spec.text,

@@ -216,7 +216,13 @@ def _about(source: models.Model) -> Mapping[str, Any]:
     return dict(about)
 
 
-@kind(trained=True, order_free=True, cost="this machine", extras=("local",))
+@kind(
+    trained=True,
+    order_free=True,
+    cost="this machine",
+    extras=("local",),
+    options={"reward:MODEL": Options, "reward:base=MODEL": "judges.training.reward:Card"},
+)
 def make(spec: Spec, context: Context) -> Judge:
     """A reward model: reward:FOLDER or reward:OWNER/NAME; with base=, trained on first use.
 

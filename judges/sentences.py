@@ -9,12 +9,13 @@ from __future__ import annotations
 import tempfile
 import time
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.types import BenchError, Context, content_key
 from judges import models
+from judges.engines.batches import alone
 from judges.model_files import beside
 from judges.one_text import utf8
 
@@ -71,7 +72,7 @@ class Sentences:
         return self._loaded.limit
 
     def embedded(self, text: str) -> Embedded:
-        """A text's embedding. A file that cannot be read is made again."""
+        """A text's embedding. A file that cannot be read is made again. Raises NoMemoryError."""
         key = content_key(READ_AS, self.revision, text)
         path = self._folder / key[:2] / f"{key[2:]}.safetensors"
         found = _load(path)
@@ -96,9 +97,10 @@ class Sentences:
         ids = loaded.encoder.tokenizer(
             loaded.prefix + text, truncation=True, max_length=loaded.limit + 1
         )["input_ids"]
-        vector = loaded.encoder.encode([text], show_progress_bar=False)[0].astype(np.float32)
-        cut = len(ids) > loaded.limit
-        return Embedded(vector, min(len(ids), loaded.limit), cut, time.perf_counter() - start)
+        tokens, cut = min(len(ids), loaded.limit), len(ids) > loaded.limit
+        encode = partial(loaded.encoder.encode, [text], show_progress_bar=False)
+        vector = alone(encode, tokens)[0].astype(np.float32)
+        return Embedded(vector, tokens, cut, time.perf_counter() - start)
 
     @cached_property
     def _loaded(self) -> _Loaded:

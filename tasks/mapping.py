@@ -27,9 +27,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from bench.types import MAX_RESPONSES, BenchError
+from bench.yaml_file import read_yaml
 
 TIE = "tie"
 _REQUIRED = ("prompt", "responses")
@@ -87,35 +86,10 @@ _LISTS = ("responses", "models", "scores")
 
 def read_columns(path: Path) -> Columns:
     """What the file says. Raises BenchError with the file and the key that is wrong."""
-    try:
-        with path.open("rb") as file:
-            content = yaml.load(file, _Loader)
-    except OSError as error:
-        raise BenchError(
-            f"{path} cannot be read ({error.strerror}); a YAML file expected"
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        told = " ".join(str(error).split()) or type(error).__name__
-        raise BenchError(f"{path} is no YAML: {told[:300]}") from error
+    content = read_yaml(path, "columns file", texts=True)
     if not isinstance(content, dict):
         raise BenchError(f"{path}: lines `KEY: COLUMN` expected. Keys: {', '.join(KEYS)}.")
     return _columns(content, str(path))
-
-
-class _Loader(yaml.BaseLoader):
-    """Every scalar stays the text that it is; no key twice, and no alias (a few of them can stand
-    for gigabytes)."""
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.composer.ComposerError(None, None, "an alias in it; none expected")
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        made = super().construct_mapping(node, deep)
-        if len(made) != len(node.value):
-            raise yaml.constructor.ConstructorError(None, None, "a key twice", node.start_mark)
-        return made
 
 
 def _columns(content: Mapping[str, Any], where: str) -> Columns:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+from bench.types import BenchError
+
 Value = TypeVar("Value")
 
 MAX_BATCH = 64  # sequences; bounds the logits, which are as wide as the vocabulary
@@ -93,6 +95,21 @@ def within_memory(compute: Callable[[], Value]) -> Value | None:
 
     torch.cuda.empty_cache()  # does nothing where there is no GPU
     return None
+
+
+class NoMemoryError(BenchError):
+    """There is not memory enough for one sequence alone."""
+
+
+def alone(compute: Callable[[], Value], tokens: int) -> Value:
+    """What `compute` gives for one sequence of so many tokens. Raises NoMemoryError."""
+    value = within_memory(compute)
+    if value is None:
+        raise NoMemoryError(
+            f"{tokens:,} tokens alone need more memory than there is. Take a smaller model, or a "
+            "machine with more memory."
+        )
+    return value
 
 
 def _is_no_memory(error: RuntimeError) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.types import BenchError, Message
+from judges.one_text import utf8
 
 _PRIVATE = range(0xE000, 0xF900)  # Unicode's private use area
 
@@ -29,7 +30,7 @@ class ChatTokens:
 
         Raises BenchError when the model has no template, or one that refuses these roles.
         """
-        texts = [_utf8(message.content) for message in messages]
+        texts = [utf8(message.content) for message in messages]
         # Each special token spelt out in a text stands as one private character while the template
         # is filled in, and is put back as the ordinary characters that it is made of.
         free = (c for c in map(chr, _PRIVATE) if not any(c in text for text in texts))
@@ -49,7 +50,7 @@ class ChatTokens:
 
     def text(self, text: str) -> list[int]:
         """Text as ordinary characters: no special token comes of it."""
-        return self._encode(_utf8(text), True)
+        return self._encode(utf8(text), True)
 
     def spelt(self, tokens: Sequence[int]) -> str:
         """Tokens as text, special ones left out."""
@@ -78,8 +79,3 @@ class ChatTokens:
                 f"roles {', '.join(sorted(set(roles)))}."
             ) from error
         return text
-
-
-def _utf8(text: str) -> str:
-    """Lone surrogates, which no tokenizer takes, become question marks."""
-    return text.encode("utf-8", "replace").decode("utf-8")

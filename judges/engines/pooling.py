@@ -6,8 +6,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from judges.engines.batches import alone
 from judges.engines.loading import Loaded
 from judges.engines.response_scores import Tokens
 from judges.engines.segments import Segments
@@ -33,22 +35,28 @@ class Pooled:
 
 def pooled(loaded: Loaded, segments: Segments, tokens: Tokens, layers: int | None) -> Pooled:
     """Prompt and response are two segments, and a prompt that the response before had too is not
-    read again. `layers`: see TransformersEngine.pooled."""
-    import torch
-
+    read again. `layers`: see TransformersEngine.pooled. Raises NoMemoryError."""
     start = time.perf_counter()
-    base = loaded.model.base_model
     if tokens.total > loaded.limit or not tokens.answer:
         return Pooled(None, tokens.total, time.perf_counter() - start)
+    states = alone(partial(_states, loaded, segments, tokens, layers), tokens.total)
+    return Pooled(states, tokens.total, time.perf_counter() - start)
+
+
+def _states(
+    loaded: Loaded, segments: Segments, tokens: Tokens, layers: int | None
+) -> NDArray[np.float32]:
+    import torch
+
+    base = loaded.model.base_model
     with torch.inference_mode(), _first_blocks(base, layers) as blocks:
         past = segments.begin(tokens.question, blocks)
         ids = segments.ids(tokens.answer)
         out = base(input_ids=ids, past_key_values=past, use_cache=True, output_hidden_states=True)
         segments.keep(tokens.question, past, blocks)
         means = [layer[0].float().mean(0) for layer in out.hidden_states]
-        states = torch.stack(means).cpu().numpy()
-    wanted = None if layers is None else layers + 1
-    return Pooled(states[:wanted], tokens.total, time.perf_counter() - start)
+        states: NDArray[np.float32] = torch.stack(means).cpu().numpy()
+    return states[: None if layers is None else layers + 1]
 
 
 @contextmanager

@@ -153,7 +153,7 @@ class TransformersEngine:
         """Mean hidden states of the response `text` to `prompt`.
 
         `layers`: the number of blocks that are wanted, all for None. Fewer are faster, and their
-        states are the same bits.
+        states are the same bits. Raises NoMemoryError.
         """
         return pooled(self._loaded, self._segments, self._tokens(prompt, text), layers)
 

@@ -108,7 +108,9 @@ def train(spec: Spec, task: Task, out: Path, context: Context) -> Path:
     """
     said = {f.name for f in fields(Card)} - {f.name for f in fields(Head)}
     spec = replace(spec, options={k: v for k, v in spec.options.items() if k not in said})
-    tune = spec.options.get("tune", "head")
+    tune = spec.options.get("tune", Head.tune)
+    if "tune" not in spec.options:
+        spec = replace(spec, text=f"{spec.text} (tune={tune})")
     if tune not in TUNES:
         raise BenchError(f"{spec.text!r}: tune is {tune!r}; {', '.join(TUNES)} expected")
     recipe = spec.settings(TUNES[tune])

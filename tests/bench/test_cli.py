@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.cli import train
+from bench.types import BenchError
+
 HEAVY = ("torch", "transformers", "litellm", "datasets", "vllm", "matplotlib")
 
 
@@ -86,6 +89,33 @@ def test_help_and_errors_need_no_heavy_library(args: list[str], tmp_path: Path) 
     assert ("EXIT 2" in ran.stdout) == expects_error, (ran.stdout, ran.stderr)
     assert ("error: " in ran.stderr) == expects_error
     assert not list(tmp_path.iterdir()), "nothing is left behind"
+
+
+TRAIN = [
+    (
+        "reward",
+        ["nonsense=1"],
+        "'train reward --option nonsense=1.*no option 'nonsense'.*max_items",
+    ),
+    ("reward", ["epochs=0"], "option epochs=0 \\(tune=head\\)': no option 'epochs'"),
+    ("reward", ["tune=full", "epochs=0"], "reward: epochs is 0; 1 or more"),
+    ("reward", ["tune=hed"], "'train reward --option tune=hed': tune is 'hed'; head, full, lora"),
+    ("reward", ["max_items"], "--option max_items': 'max_items' is no option; name=value expected"),
+    ("reward", ["folds=3", "folds=4"], "--option folds=3 --option folds=4': .* twice"),
+    ("probe", ["folds=few"], "'train probe --option folds=few': folds is 'few'; int expected"),
+    ("probe", ["base=/no/such"], "model '/no/such'"),
+    ("crossencoder", ["n=1,epochs=2"], "'train crossencoder --option n=1,epochs=2': no option 'n'"),
+    ("aspects", ["judge=smolm2"], "no judge 'smolm2'. Did you mean smollm2"),
+]
+
+
+@pytest.mark.parametrize(("recipe", "option", "says"), TRAIN)
+def test_what_is_wrong_with_a_training_is_told_as_it_was_typed(
+    recipe: str, option: list[str], says: str, tmp_path: Path
+) -> None:
+    with pytest.raises(BenchError, match=says):
+        train(recipe, task="verifiable", out=tmp_path / "out", option=option)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_missing_key_is_told_by_its_name_before_anything_is_asked(tmp_path: Path) -> None:

@@ -58,6 +58,8 @@ def test_a_typo_gets_near_names() -> None:
 
 
 def test_one_spec_is_one_thing() -> None:
+    with pytest.raises(BenchError, match="twice; once expected"):
+        parse_spec("planted:acc=1,acc=0")
     for text in ("", ",", "a,b"):
         with pytest.raises(BenchError, match="one expected"):
             parse_spec(text)

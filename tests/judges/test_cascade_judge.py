@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from members import Member, Says, drawn, run_of, verdicts_on
 
 from bench.plan import trials
 from bench.prepare import cache_folder
@@ -22,53 +22,12 @@ from bench.types import (
     Context,
     Item,
     Judge,
-    JudgeCard,
-    Split,
     Status,
-    Task,
-    TaskCard,
     Trial,
     Usage,
-    Verdict,
-    failure,
-    verdict,
 )
 from judges import cascade
 from judges.cascade import margin, threshold_at
-
-Says = Callable[[Trial], Sequence[float] | Status]
-
-
-class Member(Judge):
-    """Says what it is told to, utilities in the order shown or a failure, and keeps the trials."""
-
-    def __init__(self, name: str, says: Says, pointwise: bool = False, **card: Any) -> None:
-        protocols = ("pointwise",) if pointwise else ("pairwise", "listwise")
-        own = {"order_free": pointwise, "settings": {"name": name}, **card}
-        self.card = JudgeCard(name, "made", protocols, **own)  # type: ignore[arg-type]
-        self.says, self.asked, self.closed = says, list[Trial](), 0
-        self.usage = Usage()
-
-    def judge(self, trials: Iterable[Trial]) -> Iterator[Verdict]:
-        for trial in trials:
-            self.asked.append(trial)
-            said = self.says(trial)
-            if isinstance(said, Status):
-                yield failure(trial, said, usage=self.usage, note="no idea")
-            else:
-                yield verdict(trial, said, usage=self.usage, confidence=0.75)
-
-    def close(self) -> None:
-        self.closed += 1
-
-
-class Made(Task):
-    def __init__(self, items: Sequence[Item]) -> None:
-        self.card = TaskCard("made", "Made", ("chat",), "a program", "CC0-1.0", "1")
-        self.of = items
-
-    def items(self, split: Split | None = None) -> Iterator[Item]:
-        return iter(i for i in self.of if split is None or i.split == split)
 
 
 def a_cascade(
@@ -78,28 +37,7 @@ def a_cascade(
     items: Sequence[Item] = (),
     say: Callable[[str], None] = lambda _: None,
 ) -> Judge:
-    found = {member.card.name: member for member in members}
-    context = Context((Made(items),), folder, say=say, make=lambda t: found[parse_spec(t).label])
-    return cascade.make(parse_spec(text), context)
-
-
-def verdicts_on(judge: Judge, items: Sequence[Item]) -> dict[tuple[int, tuple[int, ...]], Verdict]:
-    """By item index and order shown."""
-    asked = list(trials(items, judge.card))
-    found = {v.key: v for v in judge.judge([trial for _, trial in asked])}
-    assert len(found) == len(asked)
-    return {(index, trial.order): found[trial.key] for index, trial in asked}
-
-
-def drawn(seed: int, fails: float = 0.0) -> Says:
-    """Random, but the same whenever it is asked the same."""
-
-    def says(trial: Trial) -> Sequence[float] | Status:
-        shown = [r.text for r in trial.shown]
-        draw = np.random.default_rng([seed, *"\n".join(shown).encode()])
-        return Status.UNPARSED if draw.random() < fails else list(draw.normal(size=len(shown)))
-
-    return says
+    return cascade.make(parse_spec(text), run_of(members, folder, items, say))
 
 
 def in_item_order(says: Says, item: Item, order: tuple[int, ...]) -> np.ndarray | None:
@@ -136,7 +74,7 @@ def test_who_decides_is_what_comes_out_by_hand(make_item, n: int) -> None:
             assert json.loads(v.raw)["decided"] == ("s" if sure else "l")
             decided["s" if sure else "l"] += 1
             if expected is None:
-                assert v.status is Status.UNPARSED and v.note == "l: no idea"
+                assert v.status is Status.UNPARSED and v.note == "l: l failed"
             else:
                 assert v.utilities == pytest.approx(expected, abs=0)
                 assert v.confidence == 0.75
@@ -235,7 +173,7 @@ def test_what_the_network_owes_is_asked_again(make_item) -> None:
     for v in verdicts_on(
         a_cascade("cascade:s+l,threshold=.5", [down, large]), [make_item(0)]
     ).values():
-        assert (v.status, v.note) == (Status.ERROR, "s: no idea")
+        assert (v.status, v.note) == (Status.ERROR, "s: s failed")
     assert not large.asked
 
 

@@ -255,3 +255,28 @@ def test_an_encoder_of_pickles_or_with_its_own_code_is_refused(
     (deep / "2_Dense" / "pytorch_model.bin").write_bytes(b"\x80\x04.")
     with pytest.raises(BenchError, match=r"2_Dense/pytorch_model\.bin.*save them as safetensors"):
         made(head(tmp_path / "dense", deep), tmp_path)
+
+
+def test_memory_that_runs_out_is_an_error_and_no_number(
+    encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    judge = made(head(tmp_path / "head", encoder), tmp_path / "cache")
+    model = judge._sentences._loaded.encoder  # type: ignore[attr-defined]
+    encode = model.encode
+
+    def starved(texts: list[str], **how: Any) -> Any:
+        """A stand-in for a small GPU."""
+        if "long" in texts[0]:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return encode(texts, **how)
+
+    monkeypatch.setattr(model, "encode", starved)
+    found = [v for _, v in asked(judge, [two("Why?", "a long one", "a short one")])]
+    assert [v.status for v in found] == [Status.ERROR, Status.OK]
+    assert "more memory than there is" in found[0].note
+    monkeypatch.setattr(model, "encode", encode)
+    again = [v for _, v in asked(judge, [two("Why?", "a long one", "a short one")])]
+    assert [v.status for v in again] == [Status.OK, Status.OK], "it is asked again, not kept"
+    assert again[1].utilities == found[1].utilities

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from members import Member, Says, drawn, run_of, verdicts_on
 
 from bench.outcome import top_set
 from bench.plan import trials
@@ -27,85 +28,19 @@ from bench.types import (
     JudgeCard,
     Label,
     Message,
-    Split,
     Status,
-    Task,
-    TaskCard,
     Trial,
     Usage,
     Verdict,
-    failure,
-    verdict,
 )
 from judges import jury
 from judges.jury_rule import FOLDS
-
-Says = Callable[[Trial], Sequence[float] | Status]
-
-
-class Member(Judge):
-    """Says what it is told to, utilities in the order shown or a failure, and keeps the trials."""
-
-    def __init__(self, name: str, says: Says, pointwise: bool = False, **card: Any) -> None:
-        protocols = ("pointwise",) if pointwise else ("pairwise", "listwise")
-        own = {"order_free": pointwise, "settings": {"name": name}, **card}
-        self.card = JudgeCard(name, "made", protocols, **own)  # type: ignore[arg-type]
-        self.says, self.asked, self.closed = says, list[Trial](), 0
-        self.usage = Usage()
-
-    def judge(self, trials: Iterable[Trial]) -> Iterator[Verdict]:
-        for trial in trials:
-            self.asked.append(trial)
-            said = self.says(trial)
-            if isinstance(said, Status):
-                note = f"{self.card.name} failed"
-                yield failure(trial, said, usage=self.usage, note=note)
-            else:
-                yield verdict(trial, said, usage=self.usage)
-
-    def close(self) -> None:
-        self.closed += 1
-
-
-class Made(Task):
-    def __init__(self, items: Sequence[Item]) -> None:
-        self.card = TaskCard("made", "Made", ("chat",), "a program", "CC0-1.0", "1")
-        self.of = items
-
-    def items(self, split: Split | None = None) -> Iterator[Item]:
-        return iter(i for i in self.of if split is None or i.split == split)
 
 
 def a_jury(
     text: str, members: Iterable[Judge], folder: Path = Path(), items: Sequence[Item] = ()
 ) -> Judge:
-    found = {member.card.name: member for member in members}
-    context = Context(
-        (Made(items),), folder, say=lambda _: None, make=lambda text: found[parse_spec(text).label]
-    )
-    return jury.make(parse_spec(text), context)
-
-
-def verdicts_on(judge: Judge, items: Sequence[Item]) -> dict[tuple[int, tuple[int, ...]], Verdict]:
-    """By item index and order shown."""
-    asked = list(trials(items, judge.card))
-    found = {v.key: v for v in judge.judge([trial for _, trial in asked])}
-    assert len(found) == len(asked)
-    return {(index, trial.order): found[trial.key] for index, trial in asked}
-
-
-def drawn(seed: int, *, fails: float = 0.0, scale: float = 1.0, ties: float = 0.0) -> Says:
-    """Random, but the same whenever it is asked the same."""
-
-    def says(trial: Trial) -> Sequence[float] | Status:
-        shown = [r.text for r in trial.shown]
-        draw = np.random.default_rng([seed, *"\n".join(shown).encode()])
-        if draw.random() < fails:
-            return Status.UNPARSED
-        tie = draw.random() < ties
-        return [0.0] * len(shown) if tie else list(scale * draw.normal(size=len(shown)))
-
-    return says
+    return jury.make(parse_spec(text), run_of(members, folder, items))
 
 
 def in_item_order(says: Says, item: Item, order: tuple[int, ...]) -> np.ndarray | None:

@@ -27,6 +27,7 @@ from bench.types import (
     Trial,
 )
 from judges import probe
+from judges.engines.batches import NoMemoryError
 from judges.engines.transformers import TransformersEngine
 from judges.hidden import HiddenStates
 from judges.training import RECIPES, directions
@@ -317,6 +318,38 @@ def test_a_response_too_long_is_no_number(tiny: Path, task: Made, tmp_path: Path
     verdicts = list(judge.judge(pointwise([long])))
     assert [v.status for v in verdicts] == [Status.TRUNCATED, Status.OK]
     assert verdicts[0].utilities is None
+
+
+def test_memory_that_runs_out_is_an_error_and_no_number(
+    trained: Path, tiny: Path, task: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (spec,) = parse_specs(f"probe:{trained}")
+    judge = make_judge(spec, Context(cache=tmp_path / "fresh"))
+    short, long = made(100), replace(made(101), prompt=(Message("user", "word " * 60),))
+    starve(judge._engine._loaded.model.base_model, 50, monkeypatch)  # type: ignore[attr-defined]
+    found = list(judge.judge(pointwise([long, short])))
+    assert [v.status for v in found] == [Status.ERROR] * 2 + [Status.OK] * 2
+    assert "more memory than there is" in found[0].note
+    assert len(list((tmp_path / "fresh").rglob("*.safetensors"))) == 2, "nothing else is kept"
+
+    engine = TransformersEngine(str(tiny), Context(cache=tmp_path / "fresh"))
+    starve(engine._loaded.model.base_model, 2, monkeypatch)
+    with pytest.raises(NoMemoryError, match="Take a smaller model"):
+        engine.pooled(short.prompt, "It is correct.")
+
+
+def starve(model: Any, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for a small GPU: there is no memory for more than `most` tokens at once."""
+    import torch
+
+    forward = model.forward
+
+    def starved(input_ids: Any, **more: Any) -> Any:
+        if input_ids.numel() > most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return forward(input_ids=input_ids, **more)
+
+    monkeypatch.setattr(model, "forward", starved)
 
 
 @pytest.fixture

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.registry import make_judge
+from bench.registry import make_judge, resolve_judge
 from bench.spec import parse_spec
 from bench.types import (
     BenchError,
@@ -198,6 +199,20 @@ def test_probabilities_are_read_only_where_the_answer_is_one_sign() -> None:
         asked("aspects", weights=(1.0, 2.0))
 
 
+def test_a_least_mass_is_for_probabilities() -> None:
+    """Without one said it is .01, and what is said counts, 0 too."""
+    for said, mass in ((None, 0.01), (0.0, None), (0.2, 0.2)):
+        settings = asked("choice-letter", "probabilities", min_mass=said).card.settings
+        assert settings.get("min_mass") == mass
+    assert "min_mass" not in asked("choice-letter").card.settings
+    for prompt, default in (("choice-letter", "text"), ("choice", "probabilities")):
+        for mass in (0.2, 0.0):
+            with pytest.raises(BenchError, match="min_mass belongs to read=probabilities"):
+                asked(prompt, default, min_mass=mass)
+    with pytest.raises(BenchError, match="min_mass belongs to read=probabilities"):
+        make_judge(parse_spec("litellm:hosted_vllm/m,min_mass=.2"), Context())
+
+
 def test_calls_that_would_say_the_same_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match="temperature 0"):
         make_judge(parse_spec("litellm:hosted_vllm/m,k=8"), Context())
@@ -224,3 +239,38 @@ def test_a_new_prompted_judge_is_a_card_of_fifteen_lines(tmp_path: Path, embedde
     assert not other.card.order_free
     with pytest.raises(BenchError, match="cannot be read"):
         make_judge(parse_spec(str(tmp_path / "none.yaml")), Context())
+
+
+def test_the_prompt_of_a_card_is_beside_it_or_where_we_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choice = Path(str(files("judges"))) / "prompts" / "choice.yaml"
+    for folder in ("cards", "here"):
+        own = tmp_path / folder / "prompts" / "own.yaml"
+        own.parent.mkdir(parents=True)
+        own.write_text(choice.read_text().replace("name: choice\n", f"name: of-{folder}\n"))
+    card = tmp_path / "cards" / "own.yaml"
+    card.write_text("kind: litellm\nargument: hosted_vllm/m\nprompt: prompts/own.yaml\n")
+    monkeypatch.chdir(tmp_path / "here")
+    absolute, relative = str(card), "../cards/own.yaml"
+
+    def prompt_of(text: str) -> object:
+        return make_judge(parse_spec(text), Context()).card.settings["prompt"]
+
+    assert [prompt_of(text) for text in (absolute, relative)] == ["of-cards", "of-cards"]
+    assert prompt_of(f"{card}:prompt=prompts/own.yaml") == "of-here", "what is typed is from here"
+    (tmp_path / "cards" / "prompts" / "own.yaml").unlink()
+    assert prompt_of(absolute) == "of-here"
+    card.write_text(card.read_text().replace("prompts/own.yaml", "choice"))
+    (tmp_path / "cards" / "choice").write_text("a name is no path")
+    assert prompt_of(absolute) == "choice"
+
+
+def test_a_card_with_a_key_twice_is_refused(tmp_path: Path) -> None:
+    card = tmp_path / "twice.yaml"
+    card.write_text("kind: litellm\nargument: m\nprompt: choice\nkind: vllm\n")
+    with pytest.raises(BenchError, match=r"twice\.yaml is no YAML: line 4: the key 'kind'"):
+        resolve_judge(parse_spec(str(card)))
+    card.write_text("kind: litellm\nrevision: 2024-13-45\n")
+    with pytest.raises(BenchError, match=r"twice\.yaml is no YAML: month must be"):
+        resolve_judge(parse_spec(str(card)))

@@ -356,7 +356,9 @@ def test_criteria_and_the_classifier_are_part_of_the_key(monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        ("[1, 2", "not a YAML file"),
+        ("[1, 2", "is no YAML: line 1"),
+        ("name: a\nscale: [1, 5]\nname: b\n", "line 3: the key 'name' is there twice"),
+        ("aspects:\n  tone: Kind?\n  tone: Polite?\n", "line 3: the key 'tone' is there twice"),
         ("- 1", "expected: name"),
         ({"name": "x"}, "expected: name"),
         (own(sclae=[1, 10]), "where they are needed: scale, aspects"),

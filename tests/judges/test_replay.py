@@ -146,6 +146,18 @@ def test_points(tmp_path: Path) -> None:
     assert found == [(3,), (1,), None, (0,), (-1,)]
 
 
+def test_what_is_said_of_the_order_is_what_was_recorded(tmp_path: Path, recorded: Judge) -> None:
+    point = {"item_id": "q1", "order": "point", "scores": [3, 1]}
+    alone = f"replay:{write(tmp_path / 'point.jsonl', [point])},order_free="
+    pairs = f"replay:{write(tmp_path / 'pairs.jsonl', RECORDS)},order_free="
+    assert judge_of(f"{alone}true").card.order_free
+    assert judge_of(f"{pairs}false").card.identity == recorded.card.identity
+    with pytest.raises(BenchError, match=r"order_free is False.*responses alone.*leave it out"):
+        judge_of(f"{alone}false")
+    with pytest.raises(BenchError, match=r"order_free is True.*responses side by side"):
+        judge_of(f"{pairs}true")
+
+
 def test_repeats_come_in_file_order_and_again_from_the_first(tmp_path: Path) -> None:
     records = [{"item_id": "q1", "order": "ab", "winner": w} for w in (0, 1, "tie")]
     judge = judge_of(f"replay:{write(tmp_path / 'v.jsonl', records)}")
@@ -252,7 +264,7 @@ def test_every_card_of_a_recorded_judge_is_whole() -> None:
         spec = resolve_judge(spec)
         settings = spec.settings(Replay)
         assert settings.tasks and spec.argument.startswith(f"{settings.tasks[0]}/")
-        assert settings.model and settings.description
+        assert settings.model and settings.description and settings.order_free is not None
         with pytest.raises(BenchError, match=f"holds verdicts on {settings.tasks[0]}"):
             make(spec, Context())
 
@@ -267,6 +279,7 @@ def test_recorded_judges_by_name() -> None:
             judge = make_judge(spec, context)
             assert judge.card.name == name
             assert judge.card.tasks == tuple(card["tasks"])
+            assert judge.card.order_free == card["order_free"]
             assert judge.card.orders == ("first" if card["tasks"] == ["pandalm"] else "all")
 
 

@@ -333,8 +333,8 @@ def test_a_wrong_mapping_shows_columns_and_first_row(
     [
         ("prompt: question\nresponses: [left, right]\n", "neither label nor scores"),
         ("responses: [left, right]\nlabel: winner\n", "no key 'prompt'"),
-        ("prompt: question\nprompt: left\n", "no YAML: a key twice"),
-        ("prompt: &a question\nlabel: *a\n", "no YAML: an alias"),
+        ("prompt: question\nprompt: left\n", "no YAML: line 2: the key 'prompt' is there twice"),
+        ("prompt: &a question\nlabel: *a\n", "no YAML: line 2: an alias"),
         ("prompt: [", "no YAML"),
         ("[" * 5000, "no YAML"),
         ("prompt: \x07", "no YAML"),
@@ -344,7 +344,7 @@ def test_a_wrong_mapping_shows_columns_and_first_row(
         (yaml.safe_dump({**BASIC, "label": None}), "no column null"),
         (
             "prompt: !!python/object/apply:os.getcwd []\nresponses: left\nlabel: winner",
-            "key prompt: the name of a column",
+            "no YAML: line 1: could not determine",
         ),
         (
             "prompt: question\nresponses: left\nscores: right\nvalues: {a: 0}\n",
