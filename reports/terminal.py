@@ -15,7 +15,8 @@ from rich.text import Text
 
 from bench.printable import printable
 from reports.comparison import show_verdict
-from reports.readings import FAILURES, LOST
+from reports.numbers import bounds, failures, interval, kind_of, number, rank, rate
+from reports.readings import LOST
 from reports.study import INCOMPLETE
 
 WIDTH = 160  # columns at least: a line that the terminal wraps loses nothing, a cut one does
@@ -60,15 +61,15 @@ def _about(task: str, about: pd.Series[Any]) -> Text:
     if about.n_clusters != about.n_prompts:
         counts += f" in {about.n_clusters:,} clusters"
     text = Text(counts, style="bold")
-    plain = f"; chance {_number(about.chance)}"
+    plain = f"; chance {number(about.chance)}"
     if about.n_unlabelled:
         plain += f"; {about.n_unlabelled:,} items have no label, and no score"
     if about.n_undecided_items:
         plain += f"; {about.n_undecided_items:,} items undecided by their annotators are left out"
     if not math.isnan(about.human_agreement):
         plain += (
-            f"; two annotators agree {_number(about.human_agreement)}, best possible agreement "
-            f"with one {_number(about.ceiling)}"
+            f"; two annotators agree {number(about.human_agreement)}, best possible agreement "
+            f"with one {number(about.ceiling)}"
         )
     return text.append(plain, style="not bold")
 
@@ -82,10 +83,10 @@ def _scores(overall: pd.DataFrame, unit: str, console: Console) -> None:
     for row in overall.to_dict("records"):
         table.add_row(
             escape(row["judge"]),
-            _nature(row),
-            *(_interval(row, metric) for metric in metrics),
-            _rank(row),
-            _number(row["mde"]),
+            kind_of(row),
+            *(interval(row, metric) for metric in metrics),
+            rank(row),
+            number(row["mde"]),
             f"{row['n_items']:,}",
             f"{row['n_prompts']:,}",
             style=_style(row),
@@ -103,7 +104,7 @@ def _overlaps(overlap: pd.DataFrame, console: Console) -> None:
                 f"{row['n_same_prompt']:,} of {row['n_items']:,} items share their prompt, and "
                 f"{row['n_same_words']:,} more have 13 words in a row in common, with what it was "
                 f"trained on ({row['training_sets']}); mean with them "
-                f"{_interval(row, 'mean_with')}, without {_interval(row, 'mean_without')}"
+                f"{interval(row, 'mean_with')}, without {interval(row, 'mean_without')}"
             )
         if row["not_compared"]:
             lines.append(
@@ -128,13 +129,13 @@ def _behaviour(
         tokens = spent[["prompt_tokens_per_judgment", "completion_tokens_per_judgment"]]
         table.add_row(
             escape(row["judge"]),
-            _interval(swaps, "flip_rate") if swaps else "n/a",
-            _interval(swaps, "first_slot") if swaps else "n/a",
-            _failures(row),
-            _bounds(row),
+            interval(swaps, "flip_rate") if swaps else "n/a",
+            interval(swaps, "first_slot") if swaps else "n/a",
+            failures(row),
+            bounds(row),
             "–" if tokens.isna().all() else f"{tokens.sum():,.0f}",
             "–" if math.isnan(spent.usd_per_1000) else f"{spent.usd_per_1000:.3f}",
-            _rate(spent.judgments_per_s),
+            rate(spent.judgments_per_s),
             style=_style(row),
         )
     console.print()
@@ -164,7 +165,7 @@ def _official(
     for judge in judges:
         keys = [(judge, *head) for head in heads]
         table.add_row(
-            escape(judge), *(_interval(cell[k], "score") if k in cell else "" for k in keys)
+            escape(judge), *(interval(cell[k], "score") if k in cell else "" for k in keys)
         )
     console.print()
     console.print(table)
@@ -186,7 +187,7 @@ def _transfer(transfer: pd.DataFrame, console: Console) -> None:
     table = _table("judge", "trained on", *map(escape, tasks), title="trained here, tested there")
     for judge, rows in transfer.groupby("judge", sort=False):
         cell = {row["task"]: row for row in rows.to_dict("records")}
-        row = (_interval(cell[t], "mean") + (" ◂" if cell[t]["at_home"] else "") for t in tasks)
+        row = (interval(cell[t], "mean") + (" ◂" if cell[t]["at_home"] else "") for t in tasks)
         table.add_row(escape(str(judge)), escape(rows.trained_on.iloc[0]), *row)
     console.print()
     console.print(table)
@@ -208,7 +209,7 @@ def _groups(domains: pd.DataFrame, judges: list[str], data: pd.DataFrame, consol
         table = _table("judge", *heads, title=f"mean by {scope} (items)")
         cell = {(row["judge"], row["group"]): row for row in part.to_dict("records")}
         for judge in judges:
-            row = [_interval(cell[judge, n], "mean") if (judge, n) in cell else "" for n in names]
+            row = [interval(cell[judge, n], "mean") if (judge, n) in cell else "" for n in names]
             table.add_row(escape(judge), *row)
         console.print()
         console.print(table)
@@ -221,16 +222,16 @@ def _differences(pairs: pd.DataFrame, overall: pd.DataFrame, unit: str, console:
         return
     title = "paired differences of mean, on the same items"
     table = _table("judge", "against", "difference", "items", unit, "why", title=title)
-    nature = {row["judge"]: _nature(row) for row in overall.to_dict("records")}
+    nature = {row["judge"]: kind_of(row) for row in overall.to_dict("records")}
     for row in pairs.to_dict("records"):
-        interval = "–"
+        found = "–"
         if not math.isnan(row["difference"]):
             ends = f"{row['difference_lo']:+.3f}, {row['difference_hi']:+.3f}"
-            interval = f"{row['difference']:+.3f} [{ends}]"
+            found = f"{row['difference']:+.3f} [{ends}]"
         table.add_row(
             f"{escape(row['judge'])} ({nature[row['judge']]})",
             f"{escape(row['against'])} ({nature[row['against']]})",
-            interval.replace("[+nan, +nan]", "[–]"),
+            found.replace("[+nan, +nan]", "[–]"),
             f"{row['n_items']:,}",
             f"{row['n_prompts']:,}",
             row["why"],
@@ -268,56 +269,3 @@ def _table(*columns: str, title: str | None = None) -> Table:
 
 def _style(row: Mapping[Any, Any]) -> str | None:
     return "dim" if row["nature"] == "null" else None
-
-
-def _nature(row: Mapping[Any, Any]) -> str:
-    """What a judge is, in a word or three: "null", "trained, 7B", "prompted, one order"."""
-    size = "" if pd.isna(row["parameters"]) else f", {size_text(int(row['parameters']))}"
-    return f"{row['nature']}{size}{', one order' if row['one_order'] else ''}"
-
-
-def size_text(parameters: int) -> str:
-    """135M for 134,515,008 weights."""
-    for unit, letter in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
-        if parameters >= unit:
-            return f"{parameters / unit:.3g}{letter}"
-    return str(parameters)
-
-
-def _failures(row: Mapping[Any, Any]) -> str:
-    """Rates by status, those that are not zero, and of verdicts on a part of what was shown."""
-    rates = {status: row[status] for status in (*FAILURES, "cut") if row[status] > 0}
-    return ", ".join(f"{rate:.1%} {s.replace('_', ' ')}" for s, rate in rates.items()) or "0"
-
-
-def _interval(row: Mapping[Any, Any], metric: str) -> str:
-    """Estimate and interval; n/a where the metric does not apply, – where it is not known."""
-    if row[f"{metric}_status"] == "not_applicable":
-        return "n/a"
-    if math.isnan(row[metric]):
-        return "–"
-    few = "*" if row[f"{metric}_status"] == "ok_small" else ""
-    ends = f"{_number(row[f'{metric}_lo'])}, {_number(row[f'{metric}_hi'])}"
-    return f"{_number(row[metric])}{few} [{'–' if math.isnan(row[f'{metric}_lo']) else ends}]"
-
-
-def _rank(row: Mapping[Any, Any]) -> str:
-    """Between which places, and the letters: "1–3 ab"."""
-    if pd.isna(row["rank"]):
-        return "–"
-    ends = dict.fromkeys((row["rank_lo"], row["rank_hi"]))
-    return f"{'–'.join(map(str, ends))} {row['letters']}"
-
-
-def _bounds(row: Mapping[Any, Any]) -> str:
-    ends = row["mean_if_failures_wrong"], row["mean_if_failures_right"]
-    return "n/a" if math.isnan(ends[0]) else "–".join(map(_number, ends))
-
-
-def _number(value: float) -> str:
-    # Adding 0 takes the sign off what rounds to nothing.
-    return "–" if math.isnan(value) else f"{round(value, 3) + 0.0:.3f}".replace("0.", ".", 1)
-
-
-def _rate(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
