@@ -11,9 +11,12 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.types import BenchError
-from reports.published import paper, rescored
+from reports.published import paper
+from reports.published_counts import rescored
 
 TOGETHER = paper("together")
+COUNTS = TOGETHER.counts["judges"]
+N = 297
 TRAINED, PROMPTED = "GPT-OSS-120B + DPO", "GPT-5.2"
 
 
@@ -46,7 +49,7 @@ def test_an_unknown_paper_names_those_that_exist() -> None:
         paper("togeher")
 
 
-def recorded(folder: Path, counts: dict[str, object]) -> tuple[Path, Path]:
+def recorded(folder: Path, counts: dict[str, int]) -> tuple[Path, Path]:
     """A judge's counts as pairs and recorded verdicts, response 0 being the right one. Which item
     is which is made up, so each judge has items of its own."""
     kinds = [(0, 0)] * counts["right"] + [(1, 1)] * counts["wrong"]
@@ -71,9 +74,9 @@ def recorded(folder: Path, counts: dict[str, object]) -> tuple[Path, Path]:
     return paths
 
 
-@pytest.mark.parametrize("counts", TOGETHER["judges"][:3], ids=lambda c: c["name"])
-def test_the_same_numbers_come_out_of_a_run(tmp_path, table, counts) -> None:
-    items, verdicts = recorded(tmp_path, counts)
+@pytest.mark.parametrize("name", list(COUNTS)[:3])
+def test_the_same_numbers_come_out_of_a_run(tmp_path, table, name) -> None:
+    items, verdicts = recorded(tmp_path, COUNTS[name])
     arguments = ["run", "--judges", f"replay:{verdicts}", "--tasks", f"jsonl:{items}"]
     done = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "run")])
     assert done.exit_code == 0, done.output
@@ -81,17 +84,17 @@ def test_the_same_numbers_come_out_of_a_run(tmp_path, table, counts) -> None:
     mine = rules[(rules.scope == "pooled") & rules.judge.str.startswith("replay")]
     mine = mine.set_index("rule")
     for rule in ("strict", "mean", "decisive"):
-        expected = table.loc[(counts["name"], rule)]
+        expected = table.loc[(name, rule)]
         got = mine.loc[rule, ["score", "score_lo", "score_hi"]].tolist()
         assert got == pytest.approx(
             [expected.score, expected.score_lo, expected.score_hi], abs=2e-6
         ), rule
-        assert mine.coverage[rule] == pytest.approx(expected.n / TOGETHER["data"]["n"], abs=1e-6)
+        assert mine.coverage[rule] == pytest.approx(expected.n / N, abs=1e-6)
 
 
 def test_the_command_prints_every_judge_and_rule() -> None:
     shown = CliRunner().invoke(app, ["paper", "together"])
     assert shown.exit_code == 0
-    for counts in TOGETHER["judges"]:
-        assert counts["name"] in shown.output
+    for name in COUNTS:
+        assert name in shown.output
     assert "p = 0.80" in shown.output
