@@ -28,7 +28,7 @@ class Loop:
     """`base`: folder or hub id, `revision`: commit of a hub id. `swap`: see
     judges.training.shown_pairs. `epochs`: at most. `lr`: highest learning rate (AdamW, a tenth of
     the steps up to it, then down to 0 on a line). `batch`: rows in a step. `patience`: epochs
-    without a lower validation loss before it stops."""
+    without a higher share of right verdicts before it stops, on what it does not learn from."""
 
     base: str
     revision: str | None
@@ -47,7 +47,10 @@ def fine_tune(
     validation loss, accuracy and flip rate (`held`, in both orders). Checkpoints go to `work`;
     where there is one, training goes on from it.
 
-    Raises BenchError for a base that does not load, and when no loss is a number.
+    The best epoch is that with the highest accuracy, which is what the bench scores: a slot that
+    the model likes, whatever stands there, costs loss long before it decides a verdict.
+
+    Raises BenchError for a base that does not load, and when no epoch gives numbers.
     """
     from datasets import Dataset
     from sentence_transformers.cross_encoder import CrossEncoderTrainer
@@ -72,7 +75,7 @@ def fine_tune(
     best = trainer.state.best_metric
     if best is None or not math.isfinite(best):
         raise BenchError(
-            f"crossencoder: no epoch has a validation loss that is a number (lr={loop.lr:g}). "
+            f"crossencoder: no epoch gives log-odds that are numbers (lr={loop.lr:g}). "
             "Train with a lower lr; if that does not help, the base is damaged."
         )
     return model, _history(trainer.state.log_history)
@@ -96,8 +99,8 @@ def _arguments(loop: Loop, lengths: Sequence[int], work: Path) -> Any:
         logging_strategy="epoch",
         save_total_limit=1,
         load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        greater_is_better=False,
+        metric_for_best_model="eval_accuracy",
+        greater_is_better=True,
         restore_callback_states_from_checkpoint=True,
         seed=loop.seed,
         use_cpu=not torch.cuda.is_available(),
@@ -188,6 +191,7 @@ def scores(logits: Any, labels: Any) -> dict[str, float]:
 
     signs = np.sign(logits)
     right = np.where(signs == 0, 0.5, (signs > 0) == (labels > 0))
+    right[np.isnan(signs)] = math.nan
     with np.errstate(invalid="ignore"):  # a loss that is no number ends the training, told why
         loss = np.logaddexp(0, logits) - labels * logits
     return {
