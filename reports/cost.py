@@ -1,4 +1,4 @@
-"""Tokens, cost and speed of each judge: the one table that depends on the clock and the prices."""
+"""Tokens, cost and speed of each judge: the table that depends on the clock and the prices."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _row(
         **cells({f"latency_p{100 * p:.0f}_s": _quantile(latency, p) for p in (0.5, 0.95)}),
         **{f"{name}_per_judgment": k * _mean(column[name]) for name in _FIELDS[:4]},
         "usd": math.nan if np.isnan(usd).all() else float(np.nansum(usd)),
-        **cells(_costs(study, card, item, status, usd)),
+        **cells(costs(study, card, item, status, usd)),
     }
 
 
@@ -87,7 +87,7 @@ def _mean(values: Floats) -> float:
     return float(known.mean()) if known.size else math.nan
 
 
-def _costs(
+def costs(
     study: Study, card: JudgeCard, item: Ints, status: NDArray[np.str_], usd: Floats
 ) -> dict[str, Estimate | None]:
     """Cost of 1,000 judgments, items, valid verdicts, and of one right verdict."""

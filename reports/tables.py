@@ -9,10 +9,13 @@
 `transitivity` whether preferences between writers form an order
 `bias`         what length, style and authorship do to each judge, relative to humans
 `calibration`  how far each judge's confidence can be believed
+`reliability`  the same bin by bin
+`risk_coverage` the errors that are left when only confident verdicts are kept
 `overlap`      trained judges: the score with and without items that they may have seen
 `transfer`     judges trained on one set and shown another
 `official`     the score that a benchmark's authors define, beside our strict reading
-`cost`         per judge: tokens, money, speed (the only table that depends on the clock)
+`cost`         per judge: tokens, money, speed (this and the next depend on clock and prices)
+`break_even`   judgments after which a trained judge has paid for itself
 `headline`     trained judges against prompted ones: the verdict
 `people`       each judge beside the annotators: would it do instead of one of them
 `data`         items, prompts, votes; chance; human agreement and ceiling
@@ -26,6 +29,7 @@ import pandas as pd
 
 from bench.ledger import Ledger
 from reports.bias import bias_table
+from reports.break_even import break_even_table
 from reports.calibration import calibration_table
 from reports.cost import cost_table, usd_per_1000
 from reports.data import annotators_table, data_table
@@ -38,14 +42,16 @@ from reports.position import position_table, slots_table
 from reports.ranking import rankings, with_ranks
 from reports.rules import rules_table
 from reports.scores import score_rows
+from reports.selective import reliability_table, risk_coverage_table
 from reports.study import Study
 from reports.transfer import transfer_table
 from reports.transitivity import transitivity_table
 
 
-def build(ledger: Ledger) -> dict[str, pd.DataFrame]:
-    """All tables, by name. Only the ledger is read."""
-    study = Study.of(ledger)
+def build(ledger: Ledger, study: Study | None = None) -> dict[str, pd.DataFrame]:
+    """All tables, by name. Only the ledger is read. `study`: of this ledger, where it is read
+    already."""
+    study = study or Study.of(ledger)
     scores = score_rows(study)
     ranked = rankings(study, scores)
     pairs = pairs_table(study, scores, ranked)
@@ -62,10 +68,13 @@ def build(ledger: Ledger) -> dict[str, pd.DataFrame]:
         "transitivity": transitivity_table(study),
         "bias": bias_table(study),
         "calibration": calibration_table(study),
+        "reliability": reliability_table(study),
+        "risk_coverage": risk_coverage_table(study),
         "overlap": overlap_table(study),
         "transfer": transfer_table(study.cards, scores, pairs),
         "official": official_table(study),
         "cost": cost,
+        "break_even": break_even_table(study.cards, cost),
         "headline": headline_table(study, default_question(study), usd_per_1000(cost)),
         "people": people_table(study),
         "data": data_table(study),
