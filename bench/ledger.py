@@ -10,13 +10,14 @@ One process writes (a lock file says so); any number may read meanwhile (WAL).
 
 from __future__ import annotations
 
+import heapq
 import json
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -294,6 +295,24 @@ class Ledger:
                WHERE j.name = ? ORDER BY t.rowid""",
             (judge,),
         )
+
+    def replies(self) -> Iterator[tuple[Any, ...]]:
+        """Every planned showing with what came back, item by item and there in plan order: (item
+        index, judge index, order shown as "0,1", repeat, status, utilities as JSON | None,
+        confidence | None, cut 0 | 1, raw, note, *usage fields). Status as in `showings`; of a trial
+        without a verdict the last attempt's texts and usage."""
+        usage = ", ".join(f"coalesce(v.{name}, a.{name})" for name in _USAGE)
+        query = f"""SELECT t.item, t.judge, t.shown, t.repeat,
+                        coalesce(v.status, a.status, 'not_run'), v.utilities, v.confidence,
+                        coalesce(v.cut, 0), coalesce(v.raw, a.raw, ''),
+                        coalesce(v.note, a.note, ''), {usage}
+                    FROM trials t LEFT JOIN verdicts v ON v.key = t.key
+                    LEFT JOIN attempts a ON v.key IS NULL AND a.rowid =
+                        (SELECT max(rowid) FROM attempts WHERE key = t.key)
+                    WHERE t.judge = ? ORDER BY t.rowid"""
+        # A judge's trials lie together, in item order: one cursor a judge, and nothing is sorted.
+        judges = self._db.execute("SELECT id FROM judges ORDER BY id").fetchall()
+        yield from heapq.merge(*(self._db.execute(query, j) for j in judges), key=itemgetter(0))
 
     def usage(self, judge: str) -> list[tuple[int, str, tuple[float | None, ...]]]:
         """(item index, status, usage fields) of every distinct planned trial of one judge that has
