@@ -86,7 +86,7 @@ def run(
 
 @app.command()
 def report(run: Out) -> None:
-    """Make the tables of a run from its ledger, and print them."""
+    """Make the tables and the page of a run from its ledger, and print the tables."""
     _report(run)
 
 
@@ -139,17 +139,82 @@ def check(run: Out) -> None:
 
 
 @app.command()
-def paper(
-    name: Annotated[str, typer.Argument(help="For example together.")],
+def figures(
+    run: Out,
+    out: Annotated[Path | None, typer.Option(help="Folder to write. [figures in RUN]")] = None,
 ) -> None:
-    """Score published counts again, under other rules, with intervals."""
+    """Draw the figures of a run from its ledger: PDF, SVG, PNG, and their numbers as CSV."""
+    from bench.ledger import Ledger
+    from reports.figures import every
+    from reports.figures.files import save
+    from reports.tables import build
+
+    with Ledger(run / "ledger.sqlite") as ledger:
+        drawn = every(build(ledger))
+    folder = out or run / "figures"
+    save(drawn, folder)
+    print(f"{folder}: {len(drawn)} figures (pdf, svg, png, csv) and captions.md")
+
+
+@app.command()
+def card(
+    judge: Annotated[str, typer.Argument(help="A judge of the run, as its tables name it.")],
+    run: Annotated[Path, typer.Option(help="The run's folder, for example runs/verifiable.")],
+) -> None:
+    """One page on a judge of a run: what it is, whom it may replace, how it fails."""
+    from bench.ledger import Ledger
+    from reports.card import save
+
+    with Ledger(run / "ledger.sqlite") as ledger:
+        text, path = save(ledger, judge, run / "report" / "cards")
+    print(text)
+    _say(f"{path} written")
+
+
+@app.command()
+def diff(
+    run1: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    run2: Annotated[Path, typer.Argument(help="The folder of another one.")],
+) -> None:
+    """What changed between two runs, and whether it is more than noise."""
     from rich.console import Console
 
-    from reports.published import paper as published
-    from reports.published import show_paper
+    from bench.ledger import Ledger
+    from reports.diff import Run, Shared, diff_table
+    from reports.diff_asked import asked
+    from reports.diff_view import show_diff
     from reports.terminal import WIDTH
 
-    show_paper(published(name), Console(width=max(WIDTH, Console().width), emoji=False))
+    console = Console(width=max(WIDTH, Console().width), emoji=False)
+    with Ledger(run1 / "ledger.sqlite") as one, Ledger(run2 / "ledger.sqlite") as two:
+        shared = Shared.of(Run.of(str(run1), one), Run.of(str(run2), two))
+        show_diff(shared, asked(shared), diff_table(shared), console)
+
+
+@app.command()
+def paper(
+    name: Annotated[str, typer.Argument(help="For example llmbar. [a list of them]")] = "",
+    run: Annotated[Path | None, typer.Option(help="Set this run's numbers beside them.")] = None,
+) -> None:
+    """Published figures beside a run's; published counts scored again. Without a name: a list."""
+    from contextlib import ExitStack
+
+    from rich.console import Console
+
+    from bench.ledger import Ledger
+    from reports.published import paper as published
+    from reports.published_reproduced import reproduce
+    from reports.published_view import show_paper, show_papers
+    from reports.terminal import WIDTH
+
+    console = Console(width=max(WIDTH, Console().width), emoji=False)
+    if not name:
+        show_papers(console)
+        return
+    found = published(name)
+    with ExitStack() as stack:
+        ledger = stack.enter_context(Ledger(run / "ledger.sqlite")) if run else None
+        show_paper(found, reproduce(found, ledger), run, console)
 
 
 @exports.command("verdicts")
@@ -282,7 +347,7 @@ def train(
     """Train a judge."""
     from bench.prepare import cache_folder, with_members
     from bench.registry import choose, default_card, make_task, resolve_judge
-    from bench.spec import parse_spec
+    from bench.spec import Spec, parse_options, parse_spec
     from bench.types import Context
     from judges.training import RECIPES
 
@@ -293,7 +358,9 @@ def train(
             f"{out} is there already and not empty. Choose another name, or remove it."
         )
     made = make_task(parse_spec(task))
-    spec = resolve_judge(parse_spec(",".join([default_card(recipe), *(option or [])])))
+    asked = " ".join([f"train {recipe}", *(f"--option {piece}" for piece in option or ())])
+    options = parse_options([p for piece in option or () for p in piece.split(",")], asked)
+    spec = resolve_judge(Spec(default_card(recipe), options=options, text=asked))
     context = Context((made,), cache_folder(), threads, seed, remote_code, say=_say)
     context = with_members(context)
     folder = RECIPES[recipe](spec, made, out, context)
@@ -308,15 +375,21 @@ def _report(folder: Path) -> None:
     from rich.console import Console
 
     from bench.ledger import Ledger
+    from reports.markdown import save as save_report
+    from reports.page.items import write_items
+    from reports.page.page import write
     from reports.render import save
     from reports.tables import build
     from reports.terminal import WIDTH, show
 
     with Ledger(folder / "ledger.sqlite") as ledger:
         tables = build(ledger)
-    save(tables, folder / "tables")
+        save(tables, folder / "tables")
+        write_items(ledger, folder)
+        page = write(ledger, tables, folder)
+    save_report(tables, folder / "report")
     show(tables, Console(width=max(WIDTH, Console().width), emoji=False))
-    print(f"\nTables: {folder / 'tables'} (csv, json, md)")
+    print(f"\nTables: {folder / 'tables'} (csv, json, md, parquet, tex)\nReport: {page}, report.md")
 
 
 def _name(tasks: tuple[str, ...]) -> str:

@@ -97,7 +97,7 @@ def show_verdict(table: pd.DataFrame, console: Console) -> None:
     console.print(_rows(rows))
     for row in rows:
         if row["note"] and (row is rows[0] or row["verdict"] == "undefined"):
-            told = f"{_what(row)}: {row['note']}"
+            told = f"{where(row)}: {row['note']}"
             console.print(told, style="dim", markup=False, highlight=False)
 
 
@@ -118,7 +118,7 @@ def _rows(rows: Sequence[Mapping[Any, Any]]) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
-            escape(printable(_what(row))),
+            escape(printable(where(row))),
             escape(str(row["small"])),
             escape(str(row["large"])),
             row["verdict"],
@@ -135,7 +135,7 @@ def _rows(rows: Sequence[Mapping[Any, Any]]) -> Table:
     return table
 
 
-def _what(row: Mapping[Any, Any]) -> str:
+def where(row: Mapping[Any, Any]) -> str:
     """champion, macro mean; champion, all items; champion in math; family, these judges."""
     where = {"overall": "macro mean", "pooled": "all items"}.get(row["scope"], row["group"])
     if row["question"] == "family":

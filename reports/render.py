@@ -1,7 +1,9 @@
-"""Tables as files: CSV, JSON and Markdown, byte for byte the same for the same numbers."""
+"""Tables as files: CSV, JSON, Markdown and Parquet, and T1 to T10 as LaTeX; byte for byte the same
+for the same numbers."""
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from collections.abc import Mapping
@@ -10,22 +12,25 @@ from typing import Any
 
 import pandas as pd
 
-from bench.printable import printable
+from reports import marked
+from reports.latex import latex
 
 DIGITS = 6  # after the point; the last bits of a float may differ between two machines
 
 
 def files(tables: Mapping[str, pd.DataFrame]) -> dict[str, bytes]:
     """File name -> content, for every table in every form."""
-    made = {}
+    made: dict[str, bytes] = {}
     for name, table in tables.items():
         rounded = table.round(DIGITS)
-        made[f"{name}.csv"] = rounded.to_csv(
-            index=False, float_format=f"%.{DIGITS}f", lineterminator="\n"
-        )
-        made[f"{name}.json"] = _json(rounded)
-        made[f"{name}.md"] = _markdown(rounded)
-    return {name: text.encode("utf-8") for name, text in made.items()}
+        text = {
+            "csv": rounded.to_csv(index=False, float_format=f"%.{DIGITS}f", lineterminator="\n"),
+            "json": _json(rounded),
+            "md": _markdown(rounded),
+        }
+        made |= {f"{name}.{form}": content.encode("utf-8") for form, content in text.items()}
+        made[f"{name}.parquet"] = _parquet(rounded)
+    return made | {f"{name}.tex": text.encode("utf-8") for name, text in latex(tables).items()}
 
 
 def save(tables: Mapping[str, pd.DataFrame], folder: Path) -> None:
@@ -39,11 +44,34 @@ def save(tables: Mapping[str, pd.DataFrame], folder: Path) -> None:
 
 def differing(tables: Mapping[str, pd.DataFrame], folder: Path) -> list[str]:
     """Names of stored files that are missing or not what `tables` gives."""
-    return [
-        name
-        for name, content in files(tables).items()
-        if not (folder / name).is_file() or (folder / name).read_bytes() != content
-    ]
+    return [name for name, content in files(tables).items() if not _same(folder / name, content)]
+
+
+def _same(path: Path, content: bytes) -> bool:
+    if not path.is_file():
+        return False
+    stored = path.read_bytes()
+    if stored == content or path.suffix != ".parquet":
+        return stored == content
+    # A Parquet file also names the version of the library that wrote it.
+    from pyarrow import ArrowException, parquet
+
+    try:
+        one, other = (parquet.read_table(io.BytesIO(data)) for data in (stored, content))
+    except ArrowException:
+        return False
+    return bool(one.equals(other))
+
+
+def _parquet(table: pd.DataFrame) -> bytes:
+    """The same columns; what is undefined is null. No index, and no notes of the libraries that
+    depend on their versions."""
+    from pyarrow import Table, parquet
+
+    made = Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
+    file = io.BytesIO()
+    parquet.write_table(made, file, version="2.6", compression="none", store_schema=False)
+    return file.getvalue()
 
 
 def _json(table: pd.DataFrame) -> str:
@@ -55,18 +83,17 @@ def _json(table: pd.DataFrame) -> str:
 def _plain(value: Any) -> Any:
     if hasattr(value, "item"):
         value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    missing = value is pd.NA or (isinstance(value, float) and not math.isfinite(value))
+    return None if missing else value
 
 
 def _markdown(table: pd.DataFrame) -> str:
-    rows = [[str(column) for column in table.columns], ["---"] * len(table.columns)]
-    rows += [[_cell(value) for value in row] for row in table.itertuples(index=False)]
-    return "".join("| " + " | ".join(row) + " |\n" for row in rows)
+    rows = (list(map(_cell, row)) for row in table.itertuples(index=False))
+    return marked.table(list(map(str, table.columns)), rows, words=len(table.columns))
 
 
 def _cell(value: Any) -> str:
     value = _plain(value)
     if value is None:
         return ""
-    text = f"{value:.4g}" if isinstance(value, float) else str(value)
-    return printable(text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " "))
+    return f"{value:.4g}" if isinstance(value, float) else marked.escape(str(value))

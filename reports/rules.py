@@ -23,7 +23,13 @@ def rules_table(study: Study) -> pd.DataFrame:
             for policy in _policies(study, card):
                 scores = study.readings[card.name].scores(rule, policy)
                 rows += _rows(study, card, rule, policy, scores)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=[*COLUMNS, *cells({"score": None})])
+
+
+COLUMNS = (
+    *("task", "scope", "group", "judge", "rule", "policy"),
+    *("n_items", "n_prompts", "coverage"),
+)
 
 
 def _policies(study: Study, card: JudgeCard) -> tuple[Policy, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bench.ledger import Ledger
 from bench.overlap import TrainingOverlap
-from bench.types import JudgeCard
+from bench.types import BenchError, JudgeCard
 from reports.groups import Estimates, Group, groups_of
 from reports.read import read
 from reports.readings import LOST, STATUSES, Bools, Floats, ItemTable, Readings
@@ -38,8 +38,14 @@ class Study:
 
     @classmethod
     def of(cls, ledger: Ledger) -> Study:
-        """Read a ledger."""
-        table = ItemTable(ledger.items())
+        """Read a ledger. Raises BenchError where there is nothing to report on."""
+        items = ledger.items()
+        if not items:
+            raise BenchError(
+                f"{ledger.path} has no items: its run was stopped before it began, or all of them "
+                "were left out. Run it again."
+            )
+        table = ItemTable(items)
         groups = list(groups_of(table))
         cards = ledger.judges()
         readings = {card.name: read(ledger, card, table) for card in cards}

@@ -65,6 +65,8 @@ LIGHT = {
     "unknown recipe": ["train", "prob", "--task", "verifiable", "--out", "x"],
     "help of export": ["export", "--help"],
     "export of a missing run": ["export", "verdicts", "/no/such/run", "x.parquet"],
+    "card of a judge of a missing run": ["card", "longest", "--run", "/no/such/run"],
+    "difference of missing runs": ["diff", "/no/such/run", "/no/other/run"],
     "export of an unknown task": ["export", "lm-eval", "verifable", "--out", "x"],
 }
 
@@ -85,7 +87,8 @@ def test_help_and_errors_need_no_heavy_library(args: list[str], tmp_path: Path) 
     assert "Traceback" not in ran.stderr, ran.stderr
     heavy = next(line for line in ran.stdout.splitlines() if line.startswith("HEAVY"))
     assert heavy == "HEAVY []"
-    expects_error = args[0] in ("run", "report", "train", "export") and "--help" not in args
+    fails = ("run", "report", "card", "diff", "train", "export")
+    expects_error = args[0] in fails and "--help" not in args
     assert ("EXIT 2" in ran.stdout) == expects_error, (ran.stdout, ran.stderr)
     assert ("error: " in ran.stderr) == expects_error
     assert not list(tmp_path.iterdir()), "nothing is left behind"

@@ -60,6 +60,8 @@ def test_no_command_lets_control_characters_through(hostile: Path, tmp_path: Pat
         ("overlap", task, task): 0,
         ("run", "--tasks", task, "--judges", "longest", "--out", out): 0,
         ("compare", out, "--small", "longest", "--large", "first"): 0,
+        ("card", "longest", "--run", out): 0,
+        ("diff", out, out): 0,
         ("tasks", f"jsonl:{wrong}"): 2,
         ("run", "--tasks", f"jsonl:{wrong}", "--out", str(tmp_path / "no")): 2,
     }
@@ -74,7 +76,7 @@ def test_no_command_lets_control_characters_through(hostile: Path, tmp_path: Pat
             assert ran.returncode == code, said
             assert "Traceback" not in said
             assert [c for c in said if not c.isprintable() and c != "\n"] == []
-    for page in (tmp_path / "run/tables").glob("*.md"):
+    for page in (tmp_path / "run").rglob("*.md"):
         assert all(line.isprintable() for line in page.read_text().splitlines()), page
 
 

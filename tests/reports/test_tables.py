@@ -203,7 +203,7 @@ def test_files_are_the_same_bytes_again(planted, tmp_path: Path) -> None:
     first, second = files(planted), files(again)
     assert first.keys() == second.keys()
     assert {n for n in first if first[n] != second[n]} <= {
-        f"cost.{e}" for e in ("csv", "json", "md")
+        f"cost.{e}" for e in ("csv", "json", "md", "parquet", "tex")
     }
 
 
