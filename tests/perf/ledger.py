@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -50,9 +50,9 @@ def items() -> list[Item]:
     ]
 
 
-def verdicts(made: list[Item]) -> Iterator[Verdict]:
-    """A million verdicts, right in three of four."""
-    for card in CARDS:
+def verdicts(made: list[Item], judges: Sequence[JudgeCard]) -> Iterator[Verdict]:
+    """Of both orders of every pair, right in three of four."""
+    for card in judges:
         for i, trial in trials(made, card):
             best = (i % 3 == 0) ^ (trial.seed % 4 == 0)
             utilities = [float(r == best) for r in trial.order]
@@ -70,7 +70,7 @@ def fill(path: Path) -> None:
         ours = bare = 0.0
         flat = sqlite3.connect(path.with_name("bare.sqlite"), isolation_level=None)
         flat.execute("CREATE TABLE v (key BLOB PRIMARY KEY, status, utilities, raw)")
-        stream, count = verdicts(made), 0
+        stream, count = verdicts(made, CARDS), 0
         while batch := list(islice(stream, BATCH)):
             count += len(batch)
             started = time.perf_counter()

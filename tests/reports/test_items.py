@@ -33,7 +33,6 @@ from reports.page import items_list
 from reports.page.items import page_name, write_items
 from reports.page.items_marks import marks_of
 from reports.page.items_passages import passage
-from reports.readings import ItemTable
 from reports.study import Study
 
 JUDGES = "planted:acc=0.7,first=0.3,tie=0.1,fail=0.1,random,first,longest"
@@ -71,7 +70,7 @@ def run(tmp_path_factory) -> Path:
         plan = Plan(tuple(j.card.name for j in made), ("made", "lists"), repeats=2)
         ledger.write_plan(plan, items, [j.card for j in made])
         carry_out(items, made, ledger, repeats=2, limits=Limits(), show=lambda _: None)
-        write_items(ledger, folder)
+        write_items(ledger, Study.of(ledger), folder)
     return folder
 
 
@@ -155,7 +154,8 @@ def test_a_verdict_is_the_response_that_all_showings_name(tmp_path: Path) -> Non
                     ledger.append([failure(trial, Status.REFUSED)])
                 else:
                     ledger.append([verdict(trial, [by_item[r] for r in trial.order])])
-        marks = marks_of(ledger, ItemTable(items))
+        study = Study.of(ledger)
+        marks = [marks_of(card, study.readings[card.name]) for card in study.cards]
     assert [m.verdict for m in marks] == ["2", "=", "~", "-", "3"]
     assert [m.failed for m in marks] == [" ", " ", " ", "x", "x"]
     assert marks[3].mark == "x"
@@ -225,7 +225,7 @@ def test_a_long_list_is_split_and_its_pages_lead_to_their_part(
 ) -> None:
     monkeypatch.setattr(items_list, "PART_BYTES", 6_000)
     with Ledger(run / "ledger.sqlite") as ledger:
-        write_items(ledger, tmp_path)
+        write_items(ledger, Study.of(ledger), tmp_path)
     written = pages(tmp_path)
     lists = [name for name in written if name.startswith("index")]
     assert len(lists) > 1
@@ -250,9 +250,9 @@ def test_pages_of_a_former_report_go_and_other_files_stay(run: Path, tmp_path: P
     (place / "0001.html").symlink_to(outside)
     (place / "12345.html").mkdir()
     with Ledger(run / "ledger.sqlite") as ledger:
-        write_items(ledger, tmp_path)
+        write_items(ledger, Study.of(ledger), tmp_path)
         once = {p.name: p.read_bytes() for p in place.iterdir() if p.is_file()}
-        write_items(ledger, tmp_path)
+        write_items(ledger, Study.of(ledger), tmp_path)
         again = {p.name: p.read_bytes() for p in place.iterdir() if p.is_file()}
     assert once == again
     assert outside.read_text() == "old"
@@ -272,11 +272,11 @@ def test_a_place_that_is_none_is_told(run: Path, tmp_path: Path) -> None:
     (tmp_path / "report" / "items").symlink_to(tmp_path / "elsewhere")
     with Ledger(run / "ledger.sqlite") as ledger:
         with pytest.raises(BenchError, match="link to elsewhere"):
-            write_items(ledger, tmp_path)
+            write_items(ledger, Study.of(ledger), tmp_path)
         assert list((tmp_path / "elsewhere").iterdir()) == []
         (tmp_path / "file").write_text("")
         with pytest.raises(BenchError, match="cannot be written"):
-            write_items(ledger, tmp_path / "file")
+            write_items(ledger, Study.of(ledger), tmp_path / "file")
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def hostile(tmp_path_factory) -> Path:
                         else verdict(trial, [1.0, 0.0], raw=CUT)
                     ]
                 )
-        write_items(ledger, folder)
+        write_items(ledger, Study.of(ledger), folder)
     return folder / "report" / "items"
 
 
@@ -208,7 +208,7 @@ def run(tmp_path_factory) -> Path:
         plan = Plan(JUDGES, ("first task", "second task"))
         ledger.write_plan(plan, items, [judge.card for judge in judges])
         carry_out(items, judges, ledger, repeats=1, limits=Limits(), show=lambda _: None)
-        write_items(ledger, folder)
+        write_items(ledger, Study.of(ledger), folder)
     return folder
 
 
