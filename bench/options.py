@@ -26,6 +26,7 @@ def options_of(cls: type[Any]) -> list[Option]:
     for base in reversed(cls.__mro__):
         words = " ".join((vars(base).get("__doc__") or "").split())
         for names, meaning in _SAID.findall(words):
+            meaning = meaning.replace("None", "none")  # as it is typed
             said |= dict.fromkeys(re.findall(r"\w+", names), meaning)
     return [Option(f.name, _typed(f.default), said.get(f.name, "")) for f in fields(cls)]
 

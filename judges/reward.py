@@ -48,12 +48,13 @@ TOO_LONG = "prompt and response are longer than the model reads"
 class Options(Described):
     """`revision`: commit of a hub id. `dtype`: of the weights. `max_length`: tokens that are read
     at most, None for as many as the model can. `pad`: token to fill batches up with, for a model
-    that names none or its end of turn. `remote_code`: see judges.models.may_run_code. `engine`:
-    transformers, or vllm, which takes many at once. `tensor_parallel`: GPUs that share the weights,
-    by vllm. `api_base`: address of a vLLM server that has the model, for engine=vllm; the tokens
-    are made here, by the files of MODEL, and dtype says what the server was started with. `served`:
-    what the server calls the model, where that is not MODEL. `concurrency`: calls of a server in
-    flight at most. `timeout`: seconds for one of them."""
+    that names none or its end of turn. `remote_code`: the model brings Python code that it needs;
+    it runs only if the command says --remote-code, too. `engine`: transformers, or vllm, which
+    takes many at once. `tensor_parallel`: GPUs that share the weights, by vllm. `api_base`: address
+    of a vLLM server that has the model, for engine=vllm; the tokens are made here, by the files of
+    MODEL, and dtype says what the server was started with. `served`: what the server calls the
+    model, where that is not MODEL. `concurrency`: calls of a server in flight at most. `timeout`:
+    seconds for one of them."""
 
     revision: str | None = None
     dtype: str = "float32"

@@ -27,27 +27,28 @@ from judges.training.pair_trainer import Loop, fine_tune
 from judges.training.preferences import held_out, training_items
 from judges.training.shown_pairs import SWAPS, Rows
 
-FORMAT = 1
+FORMAT = 2
 LIBRARIES = ("accelerate", "numpy", "sentence-transformers", "torch", "transformers")
 LEAST_PROMPTS = 10
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """`base`: reference of the encoder. `swap`: off, random or both, see
-    judges.training.shown_pairs. `epochs`: at most. `lr`, `batch`, `patience`: see
-    judges.training.pair_trainer. `max_tokens`: of an input, and never more than the encoder reads.
-    `held_out`: share of the prompts that it is validated on. `max_items`: training items at most,
-    every domain of every task in equal share as far as it goes. `pairs_per_item`: at most.
+    """`base`: reference of the encoder. `swap`: pairs are shown in item order (off), in one
+    that is drawn (random), or in both. `epochs`: at most. `lr`: highest learning rate. `batch`:
+    rows in a step. `patience`: epochs without a better one before it stops. `max_tokens`: of an
+    input, and never more than the encoder reads. `held_out`: share of the prompts that it is
+    validated on. `max_items`: training items at most, every domain of every task in equal share
+    as far as it goes. `pairs_per_item`: at most.
     """
 
     base: str = ""
-    swap: str = "random"
-    epochs: int = 10
-    lr: float = 1e-4
-    batch: int = 8
+    swap: str = "both"
+    epochs: int = 5
+    lr: float = 5e-5
+    batch: int = 16
     max_tokens: int = 256
-    patience: int = 5
+    patience: int = 3
     held_out: float = 0.2
     max_items: int = 1000
     pairs_per_item: int = 3

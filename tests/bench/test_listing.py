@@ -79,7 +79,7 @@ def test_a_kind_is_shown_with_its_facts_and_options() -> None:
     second = lines.index("crossencoder:base=MODEL,option=value,...")
     own, common = map(lines.index, ("dtype float32 of the weights", "licence none of its weights"))
     assert first < own < common < second, "its own options first"
-    assert "swap random off, random or both" in "\n".join(lines[second:])
+    assert "swap both pairs are shown in item order (off)" in "\n".join(lines[second:])
     assert "batch false through the provider's batch API" in shown("litellm")
 
 

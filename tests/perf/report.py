@@ -32,7 +32,12 @@ CHROMIUM = "/usr/bin/chromium"
 def cards() -> list[JudgeCard]:
     """Half of them trained, half prompted, of many sizes."""
     return [
-        replace(card, kind="reward" if n % 2 else "prompted", trained=n % 2 == 1, parameters=2**n * 10**6)
+        replace(
+            card,
+            kind="reward" if n % 2 else "prompted",
+            trained=n % 2 == 1,
+            parameters=2**n * 10**6,
+        )
         for n, card in enumerate(CARDS, start=1)
     ]
 
