@@ -16,8 +16,8 @@ from bench.types import BenchError
 PAPER = yaml.safe_load(
     (Path(__file__).parents[2] / "reports" / "papers" / "together.yaml").read_text("utf-8")
 )
-JUDGES = {judge["name"]: judge for judge in PAPER["judges"]}
-N = PAPER["data"]["n"]
+JUDGES = PAPER["counts"]["judges"]
+N = sum(JUDGES["GPT-5.2"][outcome] for outcome in ("right", "wrong", "disagreement"))
 
 
 def of_two(numbers):
