@@ -1,22 +1,18 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.proportion import confint_proportions_2indep, proportions_ztest
 
 from bench.stats.unpaired import unpaired_difference
 from bench.types import BenchError
+from reports.published import paper
 
-PAPER = yaml.safe_load(
-    (Path(__file__).parents[2] / "reports" / "papers" / "together.yaml").read_text("utf-8")
-)
-JUDGES = PAPER["counts"]["judges"]
+JUDGES = paper("together").counts["judges"]
 N = sum(JUDGES["GPT-5.2"][outcome] for outcome in ("right", "wrong", "disagreement"))
 
 
@@ -95,11 +91,13 @@ def test_bad_counts_are_told(successes):
 
 
 def test_published_counts_are_whole():
-    assert len(JUDGES) == 6 and sum(PAPER["data"]["subsets"].values()) == N
-    for judge in JUDGES.values():
+    found = paper("together")
+    published = {f.judge: f.number for f in found.figures if f.column == "all"}
+    assert JUDGES.keys() == published.keys() and len(JUDGES) == 6 and N == 297
+    for name, judge in JUDGES.items():
         assert judge["right"] + judge["wrong"] + judge["disagreement"] == N
-        assert round(100 * judge["right"] / N, 2) == judge["published"]
-        assert judge["trained"] == judge["name"].endswith("+ DPO")
+        assert round(100 * judge["right"] / N, 2) == published[name]
+        assert judge["trained"] == name.endswith("+ DPO")
 
 
 @pytest.mark.parametrize(
