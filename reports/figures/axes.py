@@ -31,10 +31,17 @@ class Frame:
     y: Scale
 
     def draw_x(
-        self, pen: Pen, write: Write = share_text, most: int = 6, words: bool = True
+        self,
+        pen: Pen,
+        write: Write = share_text,
+        most: int = 6,
+        words: bool = True,
+        inset: float = 0.0,
     ) -> None:
-        """Upright lines at round values, and the values below."""
-        ticks = self.x.ticks(most)
+        """Upright lines at round values, and the values below. `inset`: points at either end that
+        are left to other words."""
+        first, last = self.x.start + inset, self.x.end - inset
+        ticks = [v for v in self.x.ticks(most) if first <= self.x(v) <= last]
         pen.segments([(self.x(v), self.y.start, self.x(v), self.y.end) for v in ticks])
         for v in ticks if words else ():
             pen.text(self.x(v), self.y.start - 8, write(v), MUTED, "center", SMALL)

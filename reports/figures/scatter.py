@@ -47,7 +47,7 @@ class Against:
         y = Scale(*around([*values, *self.lines.values()]), 36, pen.height - 34)
         frame, field = Frame(x, y), Frame(Scale(0, 1, _LEFT, _RIGHT), y)
         field.draw_y(pen)
-        frame.draw_x(pen, self.write)
+        frame.draw_x(pen, self.write, inset=14)  # what stands below the strips is wider than they
         frame.name(pen, f"{self.unit} (log scale)")
         pen.text(2, y.end + 9, "agreement with the labels", INK)
         for at, words in ((left - _STRIP / 2, self.none), (right + _STRIP / 2, self.unknown)):

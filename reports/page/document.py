@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
@@ -14,6 +15,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from bench.printable import printable, printable_lines
+
+_JOINT = re.compile(r"([/:_,=])(?=\w)")
 
 
 def document(
@@ -68,8 +71,14 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters["lines"] = lambda text: Markup(escape(printable_lines(text)))
+    made.filters["breakable"] = _breakable
     made.policies["json.dumps_kwargs"] = {"sort_keys": True, "allow_nan": False}
     return made
+
+
+def _breakable(name: str) -> Markup:
+    """A name that a narrow cell may break behind its own punctuation."""
+    return Markup(_JOINT.sub(r"\1<wbr>", str(escape(printable(name)))))
 
 
 def _shown(value: object) -> object:
