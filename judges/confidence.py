@@ -123,11 +123,7 @@ def make(spec: Spec, context: Context) -> Judge:
     if not spec.argument:
         raise BenchError(f"{spec.text!r} names no model; one expected: confidence:FOLDER")
     engine = TransformersEngine(
-        spec.argument,
-        context,
-        dtype=settings.dtype,
-        commit=settings.revision,
-        remote_code=context.remote_code,
+        spec.argument, context, dtype=settings.dtype, commit=settings.revision
     )
     own = {"cue": settings.cue, "answer_tokens": settings.answer_tokens, "span": SPAN}
     card = JudgeCard(

@@ -151,10 +151,7 @@ def make(spec: Spec, context: Context) -> Judge:
         )
 
     def engine(model: str, commit: str | None) -> TransformersEngine:
-        code = context.remote_code
-        return TransformersEngine(
-            model, context, dtype=settings.dtype, commit=commit, remote_code=code
-        )
+        return TransformersEngine(model, context, dtype=settings.dtype, commit=commit)
 
     policy = engine(spec.argument, settings.revision)
     reference = None

@@ -94,11 +94,7 @@ def make(spec: Spec, context: Context) -> Judge:
     if not spec.argument:
         raise BenchError(f"{spec.text!r} names no model; one expected: likelihood:FOLDER")
     engine = TransformersEngine(
-        spec.argument,
-        context,
-        dtype=settings.dtype,
-        commit=settings.revision,
-        remote_code=context.remote_code,
+        spec.argument, context, dtype=settings.dtype, commit=settings.revision
     )
     card = JudgeCard(
         name=spec.label or spec.text,

@@ -18,8 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from llama_server import LlamaServer, model_file
 
+from bench.plan import trials
 from bench.prepare import cache_folder
-from bench.types import BenchError, Context, Message, Status
+from bench.registry import make_judge
+from bench.spec import parse_spec
+from bench.types import BenchError, Context, Item, Message, Response, Status
 from judges.engines.answer_scores import next_token_logprobs
 from judges.engines.base import AnswerScores, Reply, Request
 from judges.engines.batches import made
@@ -502,6 +505,19 @@ def test_code_of_a_repository_is_not_run(tiny: Path, tmp_path: Path) -> None:
     folder = with_code(tiny, tmp_path / "own", model_type="their-own")
     with pytest.raises(BenchError, match="give --remote-code"):
         scores_of(TransformersEngine(str(folder), Context()), [user("Hi")])
+    assert not (folder / "RUN").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"), [("likelihood", ""), ("confidence", ""), ("implicit", ",reference=none")]
+)
+def test_the_flag_alone_runs_no_code(kind: str, options: str, tiny: Path, tmp_path: Path) -> None:
+    """The judge would have to ask for it too, and these kinds cannot."""
+    folder = with_code(tiny, tmp_path / "own", model_type="their-own")
+    item = Item("1", "made", "chat", user("Hi"), (Response("a", "Yes."), Response("b", "No.")), ())
+    judge = make_judge(parse_spec(f"{kind}:{folder}{options}"), Context(remote_code=True))
+    with pytest.raises(BenchError, match="give --remote-code"):
+        list(judge.judge([trial for _, trial in trials([item], judge.card)]))
     assert not (folder / "RUN").exists()
 
 
