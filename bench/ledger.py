@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import heapq
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -102,7 +103,11 @@ class Ledger:
 
     def _open(self, write: bool) -> None:
         self._db = sqlite3.connect(
-            self.path, isolation_level=None, timeout=30, check_same_thread=False
+            self._address(write),
+            uri=True,
+            isolation_level=None,
+            timeout=30,
+            check_same_thread=False,
         )
         try:
             if write:
@@ -124,6 +129,12 @@ class Ledger:
                 f"{self.path} has schema {schema}; this smallclaims reads schema {SCHEMA_VERSION}. "
                 f"{again if schema in ('1', '2') else ''}Or use the version that wrote it."
             )
+
+    def _address(self, write: bool) -> str:
+        """Where nobody may write, nobody does: the file is read as it is, without the files that
+        WAL keeps beside it."""
+        fixed = not write and not os.access(self.path.parent, os.W_OK)
+        return self.path.resolve().as_uri() + ("?immutable=1" if fixed else "")
 
     def _create(self) -> None:
         # One transaction: a process killed here leaves an empty file, which the next run fills.

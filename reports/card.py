@@ -1,5 +1,5 @@
-"""The card of a judge, one page of Markdown: what it is, how far it agrees with humans, whom it may
-replace, how it is swayed, what it costs, and how it fails."""
+"""The card of a judge, one page of Markdown: what it is, how far it agrees with the labels, whom
+it may replace, how it is swayed, what it costs, and how it fails."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ import pandas as pd
 from bench.ledger import Ledger
 from bench.registry import choose
 from bench.types import JudgeCard
+from reports import overlap
 from reports.card_replaces import replaces
-from reports.card_scores import cost, scores, swayed
+from reports.card_scores import cost, scores, swayed, unanswered
 from reports.examples import examples, modes
 from reports.marked import block, code, escape, table
 from reports.names import plain_name
-from reports.numbers import interval, size_text
-from reports.short.short import records
+from reports.numbers import size_text
+from reports.readings import LOST
+from reports.short.short import counted, records
 from reports.study import INCOMPLETE, Study, nature
 from reports.tables import build
 
@@ -46,28 +48,38 @@ def card(ledger: Ledger, judge: str) -> str:
     (about,) = (c for c in study.cards if c.name == judge)
     rows = tables["leaderboard"]
     tasks = [str(task) for task in rows[rows.judge == judge].task.unique()]
+    silent = study.lost(judge, study.readings[judge].asked()) == 1
     parts = [
         f"# {escape(judge)}",
         *([escape(about.description)] if about.description else []),
-        *(f"**{escape(line)}**" for line in _warnings(tables, judge)),
+        *(f"**{escape(line)}**" for line in _warnings(tables, judge, silent)),
         *_what_it_is(about),
         *_trained_on(about, tables),
-        *scores(tables, judge, tasks),
-        *replaces(study, tables, about, tasks),
-        *swayed(tables, judge, tasks),
-        *cost(tables["cost"], judge),
-        *_failures(ledger, study, about),
     ]
+    if not silent:  # else there is nothing to tell
+        parts += [
+            *scores(tables, judge, tasks),
+            *replaces(study, tables, about, tasks),
+            *swayed(tables, judge, tasks),
+            *cost(tables["cost"], judge),
+            *_failures(ledger, study, about),
+        ]
     return "\n\n".join(parts) + "\n"
 
 
-def _warnings(tables: Tables, judge: str) -> Iterator[str]:
+def _warnings(tables: Tables, judge: str, silent: bool) -> Iterator[str]:
+    """`silent`: none of its showings has an answer."""
     found = tables["leaderboard"]
     mine = records(found[(found.judge == judge) & (found.scope == "overall")])
     if not mine:
         yield "It was shown no item of this run."
+    if silent:
+        counts = {what: sum(round(row[what] * row["n_showings"]) for row in mine) for what in LOST}
+        told = ", ".join(f"{what.replace('_', ' ')} {n:,}" for what, n in counts.items())
+        yield f"No answer to any of its showings: {told}. It has no scores, and nothing is tested."
+        return
     for row in mine:
-        if (lost := row["error"] + row["not_run"]) > INCOMPLETE:
+        if (lost := unanswered(row)) > INCOMPLETE:
             yield (
                 f"Incomplete: on {row['task']} {lost:.1%} of its showings have no answer. Its "
                 "numbers stand on the others, and nothing is tested."
@@ -76,25 +88,30 @@ def _warnings(tables: Tables, judge: str) -> Iterator[str]:
 
 def _what_it_is(about: JudgeCard) -> Iterator[str]:
     price = about.usd_per_mtok
-    facts = {
+    size, context, hour = about.parameters, about.context, about.usd_per_hour
+    facts: dict[str, object] = {
         "kind": f"{about.kind}, {nature(about)}" if nature(about) != about.kind else about.kind,
         "model": about.model,
         "revision": about.revision,
-        "size": about.parameters and f"{size_text(about.parameters)} weights",
+        "size": None if size is None else f"{size_text(size)} weights",
         "licence": about.licence,
         "asked": ", ".join(about.protocols) + _orders(about),
         "sees": ", ".join(about.sees),
         "samples": about.samples if about.samples > 1 else None,
-        "context": about.context and f"{about.context:,} tokens",
+        "context": None if context is None else f"{context:,} tokens",
         "kin": ", ".join(about.families),
-        **dict(sorted(about.settings.items())),
         "price": price
         and f"${price[0]:g} / {price[1]:g} / {price[2]:g} per million tokens "
         "(input / cached / output)",
-        "machine": about.usd_per_hour and f"${about.usd_per_hour:g} an hour",
+        "machine": None if hour is None else f"${hour:g} an hour",
         "identity": about.identity,
     }
-    known = ((escape(name), code(str(v))) for name, v in facts.items() if v not in (None, "", 0))
+    settings = (
+        (f"{name} (setting)" if name in facts else name, value)
+        for name, value in sorted(about.settings.items())
+    )
+    told = ((name, v) for name, v in (*facts.items(), *settings) if v is not None and v != "")
+    known = ((escape(name), code(str(v))) for name, v in told)
     yield "## What it is\n\n" + table(("", ""), known, 2).rstrip()
 
 
@@ -111,18 +128,10 @@ def _trained_on(about: JudgeCard, tables: Tables) -> Iterator[str]:
     lines = [f"Trained on: {', '.join(about.trained_on) or 'its card does not say'}."]
     found = tables["overlap"]
     for row in records(found[(found.judge == about.name) & (found.scope == "overall")]):
-        if row["not_compared"]:
-            lines.append(
-                f"{row['task']}: {row['not_compared']} could not be had, so whether it has seen "
-                "these items is not known."
-            )
-        else:
-            lines.append(
-                f"{row['task']}: {row['n_same_prompt']:,} of {row['n_items']:,} items share their "
-                f"prompt with it, {row['n_same_words']:,} more have thirteen words in a row in "
-                f"common; mean with them {interval(row, 'mean_with')}, without "
-                f"{interval(row, 'mean_without')}."
-            )
+        said = list(overlap.told(row)) or [
+            "none of these items shares a prompt, or thirteen words in a row, with it"
+        ]
+        lines += [f"{row['task']}: {line}." for line in said]
     yield "\n".join(f"- {escape(line)}" for line in lines)
 
 
@@ -131,7 +140,7 @@ def _failures(ledger: Ledger, study: Study, about: JudgeCard) -> Iterator[str]:
         return
     yield "## How it fails"
     failing = modes(study, about.name)
-    yield "; ".join(f"{mode.name}: {len(mode.items):,} items" for mode in failing) + (
+    yield "; ".join(f"{mode.name}: {counted(len(mode.items), 'item')}" for mode in failing) + (
         ". Some of them, texts cut. Responses are numbered from 0, as in the item; a reply counts "
         "in its own way, in the order shown."
     )

@@ -1,4 +1,4 @@
-"""A judge's card: may it replace a human, or a large judge, and on which domain?"""
+"""A judge's card: may it replace an annotator, or a large judge, and on which domain?"""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 import pandas as pd
 
 from bench.types import JudgeCard
-from reports.card_scores import groups
+from reports.card_scores import groups, unanswered
 from reports.cost import usd_per_1000
 from reports.gates import ALT_CAVEAT, KAPPA_CAVEAT, alt_test, kappa_gate
 from reports.headline import Question, headline_table
 from reports.marked import escape, table
 from reports.numbers import Row, interval, signed
 from reports.short.short import records
-from reports.study import Study, nature
+from reports.study import INCOMPLETE, Study, nature
 from reports.verdicts import sentence
 
 Tables = Mapping[str, pd.DataFrame]
@@ -23,15 +23,15 @@ By = dict[tuple[str, str], dict[str, Any]]
 """Rows by task and domain; "" is all of a task."""
 
 LARGE_CAVEAT = (
-    "Large judge: the best prompted one of the run that is not known to be smaller, chosen on the "
-    "dev items and compared on the others where there are several; the same items for both, a "
-    "margin of 2 points. Undecided is not equal."
+    "Large judge: the best prompted one of the run that is known to be larger, or whose size is "
+    "not known, chosen on the dev items and compared on the others where there are several; the "
+    "same items for both, a margin of 2 points. Undecided is not equal."
 )
 
 
 def replaces(study: Study, tables: Tables, card: JudgeCard, tasks: list[str]) -> Iterator[str]:
     """The section; of a null judge, that it is none to choose."""
-    yield "## May it replace a human, or a large judge?"
+    yield "## May it replace an annotator, or a large judge?"
     if not tasks:
         yield "Nobody knows: it was shown nothing."
         return
@@ -41,17 +41,22 @@ def replaces(study: Study, tables: Tables, card: JudgeCard, tasks: list[str]) ->
     beside = _by_domain(tables["people"], card.name)
     duels = _duels(study, tables, card)
     rows, lines = [], []
+    incomplete: set[str] = set()
     for task, group, row in groups(tables, card.name, tasks):
         if row["scope"] == "subset":
             continue
         of = "" if row["scope"] == "overall" else group
+        if of == "" and unanswered(row) > INCOMPLETE:
+            incomplete.add(task)
         person, duel = beside.get((task, of)), duels.get((task, of))
-        human = alt_test(person) if person else "no test: one label an item"
-        large = _against(duel)
+        gate = kappa_gate(row)
+        alone = alt_test(person) if person else "no test: one label an item"
+        if task in incomplete or unanswered(row) > INCOMPLETE:
+            gate = alone = "not tested: incomplete"
         if of == "":
-            lines.append(_in_short(task, kappa_gate(row), human, duel))
+            lines.append(_in_short(task, gate, alone, duel))
         gap = interval(person, "kappa_difference", signed) if person else "n/a"
-        cells = (interval(row, "kappa"), kappa_gate(row), gap, human, large)
+        cells = (interval(row, "kappa"), gate, gap, alone, _against(duel))
         rows.append((escape(task), escape(group), *cells))
     yield "\n".join(f"- {line}" for line in lines)
     head = (
@@ -61,7 +66,7 @@ def replaces(study: Study, tables: Tables, card: JudgeCard, tasks: list[str]) ->
         "kappa gate",
         "kappa gap",
         "alternative annotator test",
-        "large",
+        "large judge",
     )
     yield table(head, rows, 2).rstrip()
     yield "\n".join(f"- {text}" for text in (KAPPA_CAVEAT, ALT_CAVEAT, LARGE_CAVEAT))
@@ -74,7 +79,7 @@ def _by_domain(found: pd.DataFrame, judge: str) -> By:
 
 def _duels(study: Study, tables: Tables, card: JudgeCard) -> By:
     """The judge against the best of the large ones: over all domains, and in each."""
-    large = tuple(c.name for c in study.cards if nature(c) == "prompted" and not _smaller(c, card))
+    large = tuple(c.name for c in study.cards if nature(c) == "prompted" and _larger(c, card))
     if not large:
         return {}
     usd = usd_per_1000(tables["cost"])
@@ -83,21 +88,21 @@ def _duels(study: Study, tables: Tables, card: JudgeCard) -> By:
     return {(r["task"], "" if r["scope"] == "overall" else r["group"]): r for r in rows}
 
 
-def _smaller(other: JudgeCard, card: JudgeCard) -> bool:
-    """Whether `other` is the judge itself, or known to have fewer weights."""
-    if other.name == card.name:
-        return True
-    known = other.parameters is not None and card.parameters is not None
-    return known and other.parameters < card.parameters  # type: ignore[operator]
+def _larger(other: JudgeCard, card: JudgeCard) -> bool:
+    """Whether `other` is another judge whose size nobody knows, or that is known to have more
+    weights than this one is known to have."""
+    if other.parameters is None:
+        return other.name != card.name
+    return card.parameters is not None and other.parameters > card.parameters
 
 
 def _against(duel: Row | None) -> str:
     if duel is None:
         return "n/a"
-    return f"{duel['verdict']} {interval(duel, 'difference', signed)}"
+    return escape(f"{duel['large']}: {duel['verdict']} {interval(duel, 'difference', signed)}")
 
 
-def _in_short(task: str, gate: str, human: str, duel: Row | None) -> str:
-    person = f"kappa gate {gate}, alternative annotator test: {human.partition(';')[0]}"
-    large = "no large judge beside it" if duel is None else sentence(duel)
-    return escape(f"{task}, instead of a human: {person}. Instead of a large judge: {large}")
+def _in_short(task: str, gate: str, alone: str, duel: Row | None) -> str:
+    person = f"kappa gate: {gate}; alternative annotator test: {alone.partition(';')[0]}"
+    large = "no larger prompted judge beside it." if duel is None else sentence(duel)
+    return escape(f"{task}, instead of an annotator: {person}. Instead of a large judge: {large}")

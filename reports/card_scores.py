@@ -1,4 +1,4 @@
-"""A judge's card: its scores beside the null judges and humans, what sways it, what it costs."""
+"""A judge's card: its scores beside null judges and annotators, what sways it, what it costs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pandas as pd
 from reports.bias import MARKS
 from reports.marked import escape, table
 from reports.numbers import Row, amount, failures, interval, number, p_value, rank, rate, signed
-from reports.short.short import at_chance, of_task, records
+from reports.readings import LOST
+from reports.short.short import at_chance, counted, of_task, records
 
 Tables = Mapping[str, pd.DataFrame]
 ALPHA = 0.05
@@ -101,7 +102,9 @@ def _less(
 def _told(task: str, row: Row, null: Row | None, less: Row | None, about: Row) -> Iterator[str]:
     if null is not None and less is not None:
         found = interval(less, "difference", signed)
-        if less["difference_lo"] > 0:
+        if isnan(less["p_adjusted"]):
+            yield f"{task}: not tested against the best null judge, {null['judge']}: {found}."
+        elif less["difference_lo"] > 0:
             yield f"{task}: better than the best null judge, {null['judge']}, by {found}."
         else:
             yield (
@@ -113,11 +116,18 @@ def _told(task: str, row: Row, null: Row | None, less: Row | None, about: Row) -
             f"{task}: two annotators agree {interval(about, 'human_agreement')}, the best possible "
             f"agreement with one is {interval(about, 'ceiling')}."
         )
-    if (failed := failures(row)) != "0":
+    if (failed := failures({**row, "cut": 0.0})) != "0":
         yield (
             f"{task}: {failed}; its mean lies between {number(row['mean_if_failures_wrong'])} and "
             f"{number(row['mean_if_failures_right'])}, whatever these would have been."
         )
+    if row["cut"]:
+        yield f"{task}: {row['cut']:.1%} of its showings were judged on a part of the text alone."
+
+
+def unanswered(row: Row) -> float:
+    """Share of its showings without an answer. `row`: of the leaderboard or of its domains."""
+    return float(sum(row[status] for status in LOST))
 
 
 def swayed(tables: Tables, judge: str, tasks: list[str]) -> Iterator[str]:
@@ -135,38 +145,50 @@ def _pooled(found: pd.DataFrame, judge: str) -> list[dict[str, Any]]:
 
 
 def _position(tables: Tables, judge: str) -> Iterator[str]:
-    rows = _pooled(tables["position"], judge)
+    rows = [r for r in _pooled(tables["position"], judge) if not isnan(r["flip_rate"])]
     for row in rows:
         yield (
             f"position: {interval(row, 'flip_rate')} of its verdicts change with the order; "
             f"{interval(row, 'first_slot')} are for what is shown first (.500 is fair)."
         )
     if not rows:
-        yield "position: not known, it was shown one order alone, or the order cannot matter."
+        yield "position: not known, no pair has verdicts in two orders, or the order cannot matter."
+
+
+def _style(row: Row, null: bool) -> str:
+    """The marks whose effect is not that on the labels. `null`: of a null judge."""
+    q = {mark: row[f"style_{mark}_excess_q"] for mark in MARKS}
+    if all(map(isnan, q.values())):
+        return f"not tested: {'a null judge' if null else 'too few items, or incomplete'}"
+    marks = [
+        f"{MARK_NAMES.get(mark, mark)} {interval(row, f'style_{mark}_excess', signed)}"
+        for mark in MARKS
+        if q[mark] < ALPHA
+    ]
+    return f"{', '.join(marks) or 'nothing'} (q below .05)"
 
 
 def _bias(tables: Tables, judge: str) -> Iterator[str]:
+    rows = tables["leaderboard"]
+    null = "null" in set(rows[rows.judge == judge].nature)
     for row in _pooled(tables["bias"], judge):
         q = row["longer_excess_q"]
+        excess = interval(row, "longer_excess", signed)
+        if not isnan(row["longer"]):
+            yield (
+                f"length: {interval(row, 'longer')} of its verdicts are for the longer response, "
+                f"{interval(row, 'longer_human')} of the labels on the same pairs; excess "
+                f"{excess}{'' if isnan(q) else f' (q {p_value(q)})'}."
+            )
         yield (
-            f"length: {interval(row, 'longer')} of its verdicts are for the longer response, "
-            f"{interval(row, 'longer_human')} of the humans' on the same pairs; excess "
-            f"{interval(row, 'longer_excess', signed)}{'' if isnan(q) else f' (q {p_value(q)})'}."
-        )
-        marks = [
-            f"{MARK_NAMES.get(mark, mark)} {interval(row, f'style_{mark}_excess', signed)}"
-            for mark in MARKS
-            if row[f"style_{mark}_excess_q"] < ALPHA
-        ]
-        yield (
-            "style, effect on its choice less that on humans', the others held fixed: "
-            f"{', '.join(marks) or 'nothing'} (q below .05)."
+            "style, effect on its choice less that on the labels, the others held fixed: "
+            f"{_style(row, null)}."
         )
         if row["families"]:
             known = not isnan(row["family_excess"])
             found = interval(row, "family_excess", signed)
             yield f"kin ({row['families']}): " + (
-                f"{found}, verdicts for its own family less those of humans."
+                f"{found}, verdicts for its own family less those of the labels."
                 if known
                 else "not known, too few responses of its family here."
             )
@@ -186,7 +208,7 @@ def cost(table_of_costs: pd.DataFrame, judge: str) -> Iterator[str]:
     }
     known = {name: value for name, value in facts.items() if value not in ("n/a", "–")}
     yield "## What it costs"
-    yield f"{row['judgments']:,} judgments in this run. " + (
+    yield f"{counted(row['judgments'], 'judgment')} in this run. " + (
         "; ".join(f"{name}: {value}" for name, value in known.items()) + "."
         if known
         else "Neither its cost nor its speed is known."

@@ -16,6 +16,7 @@ from bench.printable import printable
 from bench.types import Item
 from reports.numbers import number
 from reports.readings import FAILURES, LOST, STATUSES, Floats, Ints, Readings
+from reports.short.short import counted
 from reports.study import Study
 
 MOST = 3
@@ -131,16 +132,16 @@ def _best(utilities: Sequence[float]) -> str:
 
 def _text(item: Item, replies: Sequence[Reply]) -> str:
     labels = Counter(_best(label.utilities) for label in item.labels)
-    counted = ", ".join(f"{best} ({n:,} of {labels.total():,})" for best, n in labels.items())
+    votes = ", ".join(f"{best} ({n:,} of {labels.total():,})" for best, n in labels.items())
     lines = [
         *((message.role, message.content) for message in item.prompt),
         *((f"response {i}", r.text) for i, r in enumerate(item.responses[:RESPONSES])),
-        ("labels", counted or "none"),
+        ("labels", votes or "none"),
         *replies[:RESPONSES],
     ]
     told = [_line(name, text) for name, text in lines]
     more = len(item.responses) - RESPONSES
-    return "\n".join([*told, *([f"and {more} responses more"] if more > 0 else [])])
+    return "\n".join([*told, *([f"and {counted(more, 'response')} more"] if more > 0 else [])])
 
 
 def _line(name: str, text: str) -> str:

@@ -1,4 +1,4 @@
-"""May a judge stand in for a human? Two gates, each read off an interval and never off a point."""
+"""May a judge stand in for an annotator? Two gates, read off an interval, never off a point."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ KAPPA_CAVEAT = (
     "Kappa gate: pass where the whole interval is at .60 or above, fail where it is below, else "
     "undetermined. The threshold is a convention (Landis & Koch 1977 call kappas from .61 "
     "“substantial”); no study shows that a judge above it may replace people, so read it beside "
-    "the kappa gap: judge with human less human with human."
+    "the kappa gap: judge with annotator less annotator with annotator."
 )
 ALT_CAVEAT = (
     "Alternative annotator test (Calderon et al. 2025): may the judge stand in for half or more of "

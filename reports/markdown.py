@@ -15,6 +15,7 @@ from reports.short import OF_A_TASK, Short, cost, of_task
 from reports.short.behaviour import bias, position
 from reports.short.people import people
 from reports.short.scores import SCORES
+from reports.short.short import counted
 
 SECTIONS = {
     "leaderboard": "Leaderboard (T1)",
@@ -83,7 +84,7 @@ def _notes(estimates: pd.DataFrame) -> Iterator[str]:
     yield (
         "- Undefined is –, what does not apply is n/a; neither is ever 0. Every table whole, in "
         "CSV, JSON, Parquet and LaTeX: `tables/`; method, counts and status of every number: "
-        "`tables/estimates.csv`; `smallclaims check` recomputes them."
+        "`tables/estimates.csv`; `smallclaims check RUN` recomputes them."
     )
     shown = estimates[(estimates.scope == "pooled") & estimates.metric.isin(SHOWN)]
     missing = shown[(shown.estimate.isna() | shown.lo.isna()) & (shown.note != "")]
@@ -92,4 +93,5 @@ def _notes(estimates: pd.DataFrame) -> Iterator[str]:
         told = f"{task}, {metric} of {', '.join(judges)}: {note}."
         yield f"- {escape(told)}"
     if len(reasons) > MOST_NOTES:
-        yield f"- {len(reasons) - MOST_NOTES} further reasons: `tables/estimates.csv`."
+        more = counted(len(reasons) - MOST_NOTES, "further reason")
+        yield f"- {more}: `tables/estimates.csv`."

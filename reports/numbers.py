@@ -4,6 +4,7 @@ n/a where it does not apply."""
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,18 +19,27 @@ Row = Mapping[Any, Any]
 def number(value: float) -> str:
     """Three places, no nought before the point."""
     # Adding 0 takes the sign off what rounds to nothing.
-    return "–" if math.isnan(value) else f"{round(value, 3) + 0.0:.3f}".replace("0.", ".", 1)
+    return "–" if math.isnan(value) else _bare(f"{round(value, 3) + 0.0:.3f}")
 
 
 def signed(value: float) -> str:
     """The same with its sign, for differences."""
-    return "–" if math.isnan(value) else f"{round(value, 3) + 0.0:+.3f}".replace("0.", ".", 1)
+    return "–" if math.isnan(value) else _bare(f"{round(value, 3) + 0.0:+.3f}")
+
+
+def _bare(digits: str) -> str:
+    """0.25 and -0.25 without their nought; 10.25 keeps it."""
+    return re.sub(r"^([+-]?)0\.", r"\1.", digits)
 
 
 def amount(value: float) -> str:
     """Dollars, tokens, seconds: three figures, thousands apart."""
     if math.isnan(value):
         return "–"
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    if 0 < abs(value) < 0.001:
+        return f"{float(f'{value:.3g}'):.10f}".rstrip("0")  # no exponent
     return f"{value:,.0f}" if abs(value) >= 100 or value == 0 else f"{value:.3g}"
 
 

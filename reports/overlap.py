@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 from bench.overlap import TrainingOverlap
 from bench.types import JudgeCard
 from reports.groups import Made, cells
+from reports.numbers import Row, interval
 from reports.readings import Bools
 from reports.scores import score
 from reports.study import Study
@@ -62,6 +64,23 @@ def overlap_table(study: Study) -> pd.DataFrame:
             estimates = cells({name: made.get(name) for name in METRICS})
             rows.append({**dict(zip(COLUMNS, values, strict=True)), **estimates})
     return pd.DataFrame(rows, columns=[*COLUMNS, *cells(dict.fromkeys(METRICS))])
+
+
+def told(row: Row) -> Iterator[str]:
+    """What a row says: the items that are shared, and the sets of which nobody knows; nothing where
+    no item is shared and every set was compared."""
+    if row["n_same_prompt"] or row["n_same_words"]:
+        yield (
+            f"items that share their prompt with what it was trained on ({row['training_sets']}): "
+            f"{row['n_same_prompt']:,} of {row['n_items']:,}, and with thirteen words in a row in "
+            f"common {row['n_same_words']:,} more; mean with them {interval(row, 'mean_with')}, "
+            f"without {interval(row, 'mean_without')}"
+        )
+    if row["not_compared"]:
+        yield (
+            f"trained on {row['not_compared']}, which could not be had: whether it has seen these "
+            "items is not known"
+        )
 
 
 def _shared(study: Study, sets: list[TrainingOverlap], how: str) -> Bools:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
 from bench.outcome import POLICIES, RULES, Policy, Rule
-from bench.stats import cluster_wilson
 from bench.types import JudgeCard
 from reports.groups import Made, cells
 from reports.readings import Bools, Floats
+from reports.scores import score
 from reports.study import Study
 
 
@@ -43,15 +45,13 @@ def _rows(
     table = study.table
     asked = study.readings[card.name].asked() & table.decided
     known = ~np.isnan(scores)
+    reading, everyone = study.readings[card.name], list(study.scores.values())
     name = f"score_{rule}_{policy}"
 
     def of(chosen: Bools) -> Made:
-        here = chosen & asked
-        kept = here & known
-        if not here.any():
-            return {name: None}
-        missing = int((here & ~known).sum())
-        return {name: cluster_wilson(scores[kept], table.cluster[kept], missing=missing)}
+        without = int((chosen & asked & ~known).sum())
+        made = score(scores, reading, everyone, chosen)
+        return {name: made and replace(made, n_missing=without)}
 
     rows = []
     for group in study.groups:

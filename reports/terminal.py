@@ -16,7 +16,9 @@ from rich.text import Text
 from bench.printable import printable
 from reports.comparison import show_verdict
 from reports.numbers import bounds, failures, interval, kind_of, number, rank, rate
+from reports.overlap import told
 from reports.readings import LOST
+from reports.short.short import counted
 from reports.study import INCOMPLETE
 
 WIDTH = 160  # columns at least: a line that the terminal wraps loses nothing, a cut one does
@@ -28,8 +30,8 @@ LEGEND = (
     "failed verdict counts as wrong, but kappa (label-swap-symmetrised) stands on pairs with a "
     "verdict only. rank: between which places, all judges compared at once; those that share a "
     "letter do not differ. mde: difference from the leader that would have shown in four of five "
-    "such samples. of ceiling: on items with two deciding votes or more. *: little data, read the "
-    "interval."
+    "such samples, this pair compared alone. of ceiling: on items with two deciding votes or more. "
+    "*: little data, read the interval."
 )
 
 
@@ -57,15 +59,18 @@ def show(tables: Mapping[str, pd.DataFrame], console: Console) -> None:
 
 
 def _about(task: str, about: pd.Series[Any]) -> Text:
-    counts = f"{task}: {about.n_items:,} items, {about.n_prompts:,} prompts"
+    counts = f"{task}: {counted(about.n_items, 'item')}, {counted(about.n_prompts, 'prompt')}"
     if about.n_clusters != about.n_prompts:
-        counts += f" in {about.n_clusters:,} clusters"
+        counts += f" in {counted(about.n_clusters, 'cluster')}"
     text = Text(counts, style="bold")
     plain = f"; chance {number(about.chance)}"
     if about.n_unlabelled:
-        plain += f"; {about.n_unlabelled:,} items have no label, and no score"
+        have = "has" if about.n_unlabelled == 1 else "have"
+        plain += f"; {counted(about.n_unlabelled, 'item')} {have} no label, and no score"
     if about.n_undecided_items:
-        plain += f"; {about.n_undecided_items:,} items undecided by their annotators are left out"
+        are = "is" if about.n_undecided_items == 1 else "are"
+        undecided = counted(about.n_undecided_items, "item")
+        plain += f"; {undecided} undecided by their annotators {are} left out"
     if not math.isnan(about.human_agreement):
         plain += (
             f"; two annotators agree {number(about.human_agreement)}, best possible agreement "
@@ -98,20 +103,7 @@ def _scores(overall: pd.DataFrame, unit: str, console: Console) -> None:
 def _overlaps(overlap: pd.DataFrame, console: Console) -> None:
     """What trained judges may have seen of the items, a line a judge."""
     for row in overlap[overlap.scope == "overall"].to_dict("records"):
-        lines = []
-        if row["n_same_prompt"] or row["n_same_words"]:
-            lines.append(
-                f"{row['n_same_prompt']:,} of {row['n_items']:,} items share their prompt, and "
-                f"{row['n_same_words']:,} more have 13 words in a row in common, with what it was "
-                f"trained on ({row['training_sets']}); mean with them "
-                f"{interval(row, 'mean_with')}, without {interval(row, 'mean_without')}"
-            )
-        if row["not_compared"]:
-            lines.append(
-                f"trained on {row['not_compared']}, which could not be had: whether it has seen "
-                "these items is not known"
-            )
-        for line in lines:
+        for line in told(row):
             console.print(f"{row['judge']}: {line}", style="yellow", markup=False, highlight=False)
 
 

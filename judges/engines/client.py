@@ -141,7 +141,8 @@ def check_address(api_base: str) -> None:
     """Raises BenchError for what is no address of a server, or holds what may be a secret."""
     try:
         parts = urlsplit(api_base)
-        plain = bool(parts.hostname) and "@" not in parts.netloc and not parts.query
+        more = "@" in parts.netloc or parts.query or parts.fragment
+        plain = bool(parts.hostname) and not more
         good = plain and parts.scheme in ("http", "https") and parts.port != 0
     except ValueError:  # a port that is none
         good = False

@@ -171,10 +171,11 @@ class LitellmEngine:
         estimate = size // CHARACTERS + int(options["max_tokens"])
         began = 0.0
 
-        async def once() -> tuple[Answer, float | None]:
+        async def once(sent: asyncio.Event) -> tuple[Answer, float | None]:
             nonlocal began
             async with pace.call(estimate) as call:
                 began = began or call.began
+                sent.set()
                 return await self._call(request, form, options, call)
 
         try:

@@ -199,7 +199,7 @@ def _answer(body: bytes, tokens: int) -> SequenceScores:
         # null is how some servers write NaN.
         logits = tuple(math.nan if n is None else float(n) for n in numbers)
         counted = answer["usage"]["prompt_tokens"]
-    except (ValueError, RecursionError, LookupError, TypeError) as error:
+    except (ValueError, OverflowError, RecursionError, LookupError, TypeError) as error:
         raise Transient("the server's answer is no score") from error
     if counted != tokens:
         note = f"the server read {counted} tokens where the model's own tokenizer makes {tokens}"

@@ -37,4 +37,4 @@ class Figure:
     @property
     def key(self) -> str:
         """Unique in a run, and fit for a file name and an id: "llmbar-cost"."""
-        return "-".join(filter(None, (plain_name(self.task), self.name)))
+        return "-".join(filter(None, (self.task and plain_name(self.task), self.name)))

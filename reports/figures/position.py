@@ -24,7 +24,8 @@ _LEFT, _RIGHT, _BOTTOM = 30.0, 500.0, 36.0
 def position_map(tables: Tables, task: str) -> Figure | None:
     """None unless two judges, null judges aside, were shown pairs in both orders."""
     rows = tables["position"]
-    mine = rows[(rows.task == task) & (rows.scope == "pooled") & rows.flip_rate.notna()]
+    known = rows.flip_rate.notna() & rows.first_slot.notna()
+    mine = rows[(rows.task == task) & (rows.scope == "pooled") & known]
     data = with_nature(mine, tables)[[*COLUMNS, *SHARES]]
     if not several(data):
         return None
@@ -86,7 +87,7 @@ def _scales(data: pd.DataFrame, top: float) -> tuple[Scale, Scale]:
     judges = data[data.nature != "null"]
     shares = [abs(v - 0.5) for c in SHARES[:3] for v in judges[c] if not math.isnan(v)]
     flips = [v for c in SHARES[3:] for v in judges[c] if not math.isnan(v)]
-    half, most = (max(0.1, math.ceil(max(v) * 21) / 20) for v in (shares, flips))
+    half, most = (max(0.1, math.ceil(max(v, default=0.0) * 21) / 20) for v in (shares, flips))
     return (
         Scale(0.5 - min(half, 0.5), 0.5 + min(half, 0.5), _LEFT, _RIGHT),
         Scale(0, min(most, 1.0), _BOTTOM, top),

@@ -10,20 +10,23 @@ import pandas as pd
 
 from reports.numbers import number
 from reports.page.cells import NOT_APPLICABLE, Number, Numbers
-from reports.page.columns import cells_of
+from reports.page.columns import cells_of, unanswered
+from reports.study import INCOMPLETE
 
 Tables = Mapping[str, pd.DataFrame]
 
 
 @dataclass(frozen=True)
 class Line:
-    """One judge. `cells`: as COLUMNS, by group; None where it was not asked in the group."""
+    """One judge. `cells`: as COLUMNS, by group; None where it was not asked in the group.
+    `incomplete`: by group, whether too many of its showings there have no answer."""
 
     judge: str
     nature: str
     kind: str
     cells: list[dict[str, Number] | None]
     rules: list[dict[str, Number]]
+    incomplete: list[bool]
 
     @property
     def mark(self) -> str:
@@ -115,8 +118,17 @@ def _lines(
             for g, chance in chances.items()
         ]
         by_rule = [rules.get((judge, *g), {}) for g in chances]
-        kind = f"{row['nature']}{', one order' if row['one_order'] else ''}"
-        lines.append(Line(judge, row["nature"], kind, cells, by_rule))
+        incomplete = [
+            (judge, *g) in scores and unanswered(scores[judge, *g]) > INCOMPLETE for g in chances
+        ]
+        kind = ", ".join(
+            (
+                row["nature"],
+                *["one order"] * bool(row["one_order"]),
+                *["incomplete"] * incomplete[0],
+            )
+        )
+        lines.append(Line(judge, row["nature"], kind, cells, by_rule, incomplete))
     return lines
 
 

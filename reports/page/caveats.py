@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from textwrap import shorten
 
 import pandas as pd
 
 from bench.stats.estimate import SMALL_CLUSTERS, SMALL_ITEMS
 from reports.numbers import Row, interval, number
 from reports.page.cells import counts
-from reports.readings import LOST
-from reports.short.short import records
+from reports.page.columns import unanswered
+from reports.short.short import counted, records
 from reports.study import INCOMPLETE
 
 Tables = Mapping[str, pd.DataFrame]
@@ -20,15 +21,16 @@ FAILING = 0.05
 """Share of showings without a verdict, or with one on a part of the text, that is told first."""
 
 
-def caveats(tables: Tables, task: str) -> list[str]:
-    """Sentences, the gravest first; none where there is nothing to say."""
+def caveats(tables: Tables, task: str, stopped: Mapping[str, str] | None = None) -> list[str]:
+    """Sentences, the gravest first; none where there is nothing to say. `stopped`: why judges
+    stopped early, by name, where that is known."""
     here = {name: t[t.task == task] for name, t in tables.items() if "task" in t}
     whole = here["leaderboard"]
     rows: Rows = records(whole[whole.scope == "overall"])
     return [
         *_overlap(here["overlap"]),
         *_disagreement(here["headline"]),
-        *_incomplete(rows),
+        *_incomplete(rows, stopped or {}),
         *_failing(rows),
         *_cut(rows),
         *_uneven(rows),
@@ -43,8 +45,9 @@ def _overlap(overlap: pd.DataFrame) -> Iterator[str]:
         if row["n_same_prompt"] or row["n_same_words"]:
             yield (
                 f"Training data: {row['judge']} was trained on {row['training_sets']}, which "
-                f"shares its prompt with {row['n_same_prompt']:,} of {row['n_items']:,} items, and "
-                f"thirteen words in a row with {row['n_same_words']:,} more. Its mean is "
+                f"shares its prompt with {row['n_same_prompt']:,} of "
+                f"{counted(row['n_items'], 'item')}, and thirteen words in a row with "
+                f"{row['n_same_words']:,} more. Its mean is "
                 f"{interval(row, 'mean_with')} with them, {interval(row, 'mean_without')} "
                 "without."
             )
@@ -62,14 +65,31 @@ def _disagreement(headline: pd.DataFrame) -> Iterator[str]:
             yield f"Domains disagree: {row['note']}. Read the domains, not the mean."
 
 
-def _incomplete(rows: Rows) -> Iterator[str]:
+def _incomplete(rows: Rows, stopped: Mapping[str, str]) -> Iterator[str]:
+    """One sentence a judge, and one for all null judges that stopped for the same reason."""
+    found: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
-        missing = sum(row[status] for status in LOST)
-        if missing > INCOMPLETE:
-            yield (
-                f"Incomplete: {row['judge']} has no answer for {missing:.1%} of its showings. Its "
-                "row stands on fewer items than the others, and there is no test of it."
+        if unanswered(row) > INCOMPLETE:
+            alone = "" if row["nature"] == "null" else row["judge"]
+            found.setdefault((alone, stopped.get(row["judge"], "")), []).append(row)
+    for (_, why), some in found.items():
+        missing = max(map(unanswered, some))
+        if len(some) == 1:
+            who = f"{some[0]['judge']} has no answer for {missing:.1%} of its showings"
+            rest = "Its row stands on fewer items than the others, and there is no test of it."
+        else:
+            names = _some([row["judge"] for row in some])
+            who = (
+                f"the null judges {names} have no answer for up to {missing:.1%} of their showings"
             )
+            rest = "Their rows stand on fewer items than the others, and there is no test of them."
+        yield f"Incomplete: {who}{_why(why)}. {rest}"
+
+
+def _why(stopped: str) -> str:
+    if stopped in ("", "interrupted"):
+        return stopped and " (interrupted)"
+    return f" (stopped: {shorten(stopped, 200, placeholder=' …').rstrip('.')})"
 
 
 def _failing(rows: Rows) -> Iterator[str]:
@@ -99,7 +119,7 @@ def _uneven(rows: Rows) -> Iterator[str]:
     most = max(asked.values(), default=0)
     fewer = [f"{judge} {n:,}" for judge, n in asked.items() if n < most]
     if fewer:
-        yield f"Not the same items: of {most:,} items, {_some(fewer)} only."
+        yield f"Not the same items: of {counted(most, 'item')}, {_some(fewer)} only."
 
 
 def _little(data: pd.DataFrame) -> Iterator[str]:
@@ -109,7 +129,9 @@ def _little(data: pd.DataFrame) -> Iterator[str]:
         where = counts(whole[0]["n_items"], whole[0]["n_prompts"])
     elif domains:
         most = max(row["n_prompts"] for row in domains)
-        where = f"{_some([row['group'] for row in domains])} have {most:,} prompts or fewer"
+        where = (
+            f"{_some([row['group'] for row in domains])} have {counted(most, 'prompt')} or fewer"
+        )
     else:
         return
     yield f"Little data: {where}. Read the intervals, not the scores."
@@ -134,7 +156,10 @@ def _no_better(pairs: pd.DataFrame, rows: Rows) -> Iterator[str]:
     ]
     if found:
         names = [str(row["judge"]) for row in found]
-        yield (f"Not shown to be better than {found[0]['against']}, a null judge: {_some(names)}.")
+        yield (
+            f"Not shown to be better than {found[0]['against']}, a null judge (each compared "
+            f"alone): {_some(names)}."
+        )
 
 
 def _some(names: Sequence[str], most: int = 6) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from bench.printable import printable
+from reports.short.short import counted
 
 STATUS = {
     "ok_small": "little data: read the interval, not the number",
@@ -93,7 +94,7 @@ def _facts(row: Mapping[Any, Any]) -> tuple[str, ...]:
 
 def counts(items: int, prompts: int) -> str:
     """419 items, 418 prompts."""
-    return f"{items:,} item{'s' * (items != 1)}, {prompts:,} prompt{'s' * (prompts != 1)}"
+    return f"{counted(items, 'item')}, {counted(prompts, 'prompt')}"
 
 
 def rounded(value: float) -> float | None:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from reports.numbers import Row, number, rate, signed, size_text
 from reports.page.cells import NOT_APPLICABLE, NOTHING, Number, Numbers, counts, dollars, whole
-from reports.readings import FAILURES
+from reports.readings import FAILURES, LOST
 from reports.short.short import at_chance
 
 
@@ -60,7 +60,8 @@ COLUMNS = (
     Column(
         "failed",
         "failed",
-        "Showings without a verdict. They count as wrong.",
+        "Showings without a verdict. They count as wrong, but those without an answer (error, not "
+        "run) are left out.",
     ),
     Column("usd_per_1000", "$ per 1,000", "US dollars for 1,000 judgments, retries included."),
     Column("judgments_per_s", "per second", "Judgments in a second of wall time."),
@@ -93,6 +94,12 @@ def cells_of(
         "judgments_per_s": _speed(spent),
         "size": _size(row),
     }
+
+
+def unanswered(row: Row) -> float:
+    """Share of the showings that got no answer; `row`: of a judge's scores. Above
+    `reports.study.INCOMPLETE` the judge is incomplete."""
+    return float(sum(row[status] for status in LOST))
 
 
 def _rank(row: Row) -> Number:

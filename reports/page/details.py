@@ -12,6 +12,7 @@ import pandas as pd
 
 from reports.page.cells import Number, Numbers, counts
 from reports.page.sections import COST, OFFICIAL, PAIRS, SECTIONS, Column, Section
+from reports.short.short import counted
 
 Tables = Mapping[str, pd.DataFrame]
 Row = Mapping[Any, Any]
@@ -72,7 +73,7 @@ def _cell(row: Row, column: Column, section: Section, numbers: Numbers) -> str |
 
 def _counted(row: Row) -> tuple[str, ...]:
     items = row["n_pairs"] if "n_pairs" in row else row["n_items"]
-    return (counts(items, row["n_prompts"]) if "n_prompts" in row else f"{items:,} items",)
+    return (counts(items, row["n_prompts"]) if "n_prompts" in row else counted(items, "item"),)
 
 
 FROM_THE_ROW = ("headline", "cost")

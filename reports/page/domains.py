@@ -11,7 +11,7 @@ import pandas as pd
 
 from reports.numbers import Row, signed
 from reports.page.answers import Answer
-from reports.page.board import Board, Line
+from reports.page.board import WHOLE, Board, Line
 from reports.page.cells import NOTHING, Number, counts
 
 Tables = Mapping[str, pd.DataFrame]
@@ -35,17 +35,17 @@ class Domain:
 def domain_rows(tables: Tables, shown: Board, answers: Sequence[Answer]) -> list[Domain]:
     """All domains first, then each where there are several."""
     data = tables["data"][tables["data"].task == shown.task]
-    sizes = {row["group"]: row["n_items"] for row in data.to_dict("records")}
+    sizes = {(row["scope"], row["group"]): row["n_items"] for row in data.to_dict("records")}
     headline = tables["headline"]
     champion = headline[
         (headline.task == shown.task)
         & (headline.question == "champion")
         & headline.scope.isin(["overall", "domain"])
     ]
-    duel = {row["group"]: row for row in champion.to_dict("records")}
+    duel = {(row["scope"], row["group"]): row for row in champion.to_dict("records")}
     rows = []
     for n, (name, answer) in enumerate(zip(shown.domains, answers, strict=True)):
-        key = name if n else "macro"
+        key = ("domain", name) if n else WHOLE
         row = duel.get(key)
         first = answer.leaders[0].cells[n] if answer.leaders else None
         rows.append(

@@ -115,7 +115,7 @@
     const many = (n) => n.toLocaleString("en-GB");
     const of = found.length === data.ids.length ? "" : ` found among ${many(data.ids.length)}`;
     const range = here.length ? `${many(at + 1)}–${many(at + here.length)} of ` : "";
-    count.textContent = `${range}${many(found.length)} items${of}`;
+    count.textContent = `${range}${many(found.length)} item${found.length === 1 ? "" : "s"}${of}`;
     back.disabled = at === 0;
     on.disabled = at + ROWS >= found.length;
   }

@@ -86,7 +86,8 @@ def _usage(
 ) -> str:
     parts = []
     if prompt is not None or completion is not None:
-        parts.append(f"{prompt or 0:.0f} + {completion or 0:.0f} tokens")
+        halves = ("–" if half is None else f"{half:.0f}" for half in (prompt, completion))
+        parts.append(f"{' + '.join(halves)} tokens")
     if cached:
         parts.append(f"{cached:.0f} cached")
     if reasoning:

@@ -15,7 +15,7 @@ from bench.ledger import Ledger
 @dataclass(frozen=True)
 class Origin:
     """`facts`: (name, words). `sets`: of every task (name, facts). `commands`: what makes the page
-    again, and checks it; they name the run's folder without those above it."""
+    again, and checks it; they name the run's folder as the ledger was opened in it."""
 
     facts: list[tuple[str, str]]
     sets: list[tuple[str, list[tuple[str, str]]]]
@@ -36,7 +36,7 @@ def origin(ledger: Ledger) -> Origin:
         ("showings of each order", str(plan.repeats)),
         *_versions(manifest),
     ]
-    name = shlex.quote(f"runs/{ledger.path.resolve().parent.name}")
+    name = shlex.quote(str(ledger.path.parent))
     commands = [
         f"smallclaims report {name}",
         f"smallclaims compare {name}",

@@ -18,6 +18,7 @@
 
   const fill = (cell, place, chance) => {
     const number = data.numbers[place] ?? NOT_APPLICABLE;
+    delete cell.dataset.place;
     if (place === undefined) delete cell.dataset.n;
     else cell.dataset.n = place;
     cell.querySelector("span").textContent = number[TEXT];
@@ -50,7 +51,8 @@
 
   const keyOf = (row, column) => {
     const cell = row.children[column];
-    if (cell.dataset.n === undefined)
+    if (cell.dataset.place !== undefined) return Number(cell.dataset.place) || null;
+    if (cell.matches("th, .text"))
       return (cell.querySelector(".name") ?? cell).textContent.trim().toLowerCase() || null;
     return numberOf(cell)[VALUE];
   };
@@ -101,6 +103,8 @@
     policy: chosen("policy", "wrong"),
   });
 
+  const isUsual = ({ rule, policy }) => `${rule} ${policy}` === USUAL;
+
   const show = () => {
     const wanted = state();
     for (const part of all("[data-task]")) {
@@ -113,6 +117,8 @@
         row.classList.toggle("chosen", wanted.domain >= 0 && Number(row.dataset.domain) === groupOf(board, wanted.domain));
     }
     for (const table of all("table[data-board]")) showBoard(table, wanted);
+    document.getElementById("stays").hidden = isUsual(wanted);
+    document.getElementById("kinds").hidden = wanted.kind < 0;
   };
 
   // The first group is all domains of the task, which may be one.
@@ -126,7 +132,7 @@
     const group = board.groups[at];
     const names = [...table.tHead.rows[0].cells].map((head) => head.dataset.column);
     const [rank, mean] = [names.indexOf("rank"), names.indexOf("mean")];
-    const usual = `${wanted.rule} ${wanted.policy}` === USUAL;
+    const usual = isUsual(wanted);
     const chance = RULE_WITH_CHANCE.includes(wanted.rule) ? group.chance : null;
     const ranked = [];
     for (const row of table.tBodies[1].rows) {
@@ -157,8 +163,10 @@
     for (const row of rows) {
       const cell = row.cells[rank];
       const was = `${numberOf(cell)[TEXT]} ${numberOf(cell)[ENDS]}`.trim();
-      const better = rows.filter((other) => value(other) > value(row)).length;
-      cell.querySelector("span").textContent = value(row) === null ? "–" : better + 1;
+      const known = value(row) !== null;
+      const better = rows.filter((other) => value(other) !== null && value(other) > value(row));
+      cell.dataset.place = known ? better.length + 1 : ""; // what it is sorted by
+      cell.querySelector("span").textContent = known ? cell.dataset.place : "–";
       cell.querySelector("small").textContent = `mean: ${was}`;
     }
   };

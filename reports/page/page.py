@@ -16,12 +16,13 @@ from reports.numbers import number
 from reports.page.answers import Answer, answers, verdict
 from reports.page.board import Board, board
 from reports.page.caveats import caveats
-from reports.page.cells import Numbers, rounded
+from reports.page.cells import Numbers, counts, rounded
 from reports.page.columns import COLUMNS
 from reports.page.details import Detail, cost, details
 from reports.page.document import document
 from reports.page.domains import Domain, domain_rows
 from reports.page.origin import origin
+from reports.short.short import counted
 from reports.terminal import LEGEND
 
 Tables = dict[str, pd.DataFrame]
@@ -77,7 +78,9 @@ def write(ledger: Ledger, tables: Tables, folder: Path) -> Path:
 def page(ledger: Ledger, tables: Tables, *, items: bool = False) -> str:
     """The page as text. `items`: link to the verdicts in the folder of that name."""
     numbers = Numbers(tables["estimates"])
-    parts = [_part(tables, str(task), numbers) for task in tables["data"].task.unique()]
+    stopped = _stopped(ledger)
+    tasks = map(str, tables["data"].task.unique())
+    parts = [_part(tables, task, numbers, stopped) for task in tasks]
     domains = list(dict.fromkeys(d for part in parts for d in part.board.domains if d))
     boards = [_script(part.board, domains, numbers) for part in parts]
     return document(
@@ -103,7 +106,13 @@ def page(ledger: Ledger, tables: Tables, *, items: bool = False) -> str:
     )
 
 
-def _part(tables: Tables, task: str, numbers: Numbers) -> TaskPart:
+def _stopped(ledger: Ledger) -> dict[str, str]:
+    """Why judges stopped early when they last worked, by name."""
+    last = {judge: why for judge, *_, why in ledger.sessions()}
+    return {judge: why for judge, why in last.items() if why}
+
+
+def _part(tables: Tables, task: str, numbers: Numbers, stopped: Mapping[str, str]) -> TaskPart:
     shown = board(tables, task, numbers)
     found = answers(tables, shown)
     return TaskPart(
@@ -111,7 +120,7 @@ def _part(tables: Tables, task: str, numbers: Numbers) -> TaskPart:
         _about(tables["data"], task),
         verdict(tables, task),
         _note(tables["headline"], task),
-        caveats(tables, task),
+        caveats(tables, task, stopped),
         shown,
         found,
         domain_rows(tables, shown, found),
@@ -122,11 +131,12 @@ def _part(tables: Tables, task: str, numbers: Numbers) -> TaskPart:
 
 def _about(data: pd.DataFrame, task: str) -> str:
     row = data[(data.task == task) & (data.scope == "overall")].iloc[0]
-    words = [f"{row.n_items:,} items, {row.n_prompts:,} prompts", f"chance {number(row.chance)}"]
-    if row.n_unlabelled:
-        words.append(f"{row.n_unlabelled:,} items without a label have no score")
-    if row.n_undecided_items:
-        words.append(f"{row.n_undecided_items:,} items undecided by their annotators are left out")
+    words = [counts(row.n_items, row.n_prompts), f"chance {number(row.chance)}"]
+    if n := row.n_unlabelled:
+        words.append(f"{counted(n, 'item')} without a label {'has' if n == 1 else 'have'} no score")
+    if n := row.n_undecided_items:
+        verb = "is" if n == 1 else "are"
+        words.append(f"{counted(n, 'item')} undecided by the annotators {verb} left out")
     return "; ".join(words)
 
 

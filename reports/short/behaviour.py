@@ -37,11 +37,11 @@ bias = Pooled(
         "family_excess": "own kin",
     },
     "items",
-    "longer: share of verdicts for the longer response; excess: the same less that of humans on "
-    "these pairs; effect: change of that share per standard deviation of the difference in length, "
-    "judge less humans; balanced: mean of the agreement where humans prefer the longer and "
-    "where they prefer the shorter response; own kin: share for responses by models of the judge's "
-    "family, judge less humans.",
+    "longer: share of verdicts for the longer response; excess: the same less that of the labels "
+    "on these pairs; effect: change of that share per standard deviation of the difference in "
+    "length, judge less labels; balanced: mean of the agreement where the labels prefer the longer "
+    "and where they prefer the shorter response; own kin: share for responses by models of the "
+    "judge's family, judge less labels.",
 )
 
 calibration = Pooled(

@@ -47,14 +47,15 @@ people = Pooled(
     "people",
     {
         "majority_of_rest": "agreement",
-        "human_majority_of_rest": "of a human",
+        "human_majority_of_rest": "of an annotator",
         "kappa_difference": "kappa gap",
         "alt_rho": "mean advantage",
         "alt_smallest_epsilon": "smallest epsilon",
     },
     "items",
     "On pairs with two labels or more. agreement: with the majority of the other annotators, of "
-    "the judge and of the human whom it stands in for; kappa gap: judge with human less human with "
-    "human; mean advantage: share of items where it agrees with the others at least as well as the "
-    "annotator does; smallest epsilon: above it the judge passes the alternative annotator test.",
+    "the judge and of the annotator that it stands in for; kappa gap: judge with annotator less "
+    "annotator with annotator; mean advantage: share of items where it agrees with the others at "
+    "least as well as the annotator does; smallest epsilon: above it the judge passes the "
+    "alternative annotator test.",
 )

@@ -20,12 +20,12 @@ from reports.short.short import (
 )
 
 RULE = "credit averaged over the orders shown, a failed verdict is wrong"
-MDE = "mde: difference that would have shown in four of five such samples"
+MDE = "that would have shown in four of five such samples, this pair compared alone"
 SCORES = {"mean": "mean", "strict": "strict", "kappa": "kappa", "ceiling_share": "of ceiling"}
 
 
 def leaderboard(tables: Tables, task: str) -> Iterator[Short]:
-    """T1, with what humans reach as its last rows; counts of items where they are not the same."""
+    """T1, with what annotators reach as its last rows; counts of items where they differ."""
     rows, about = ordered(tables), overall(tables["data"])
     shown = [m for m in SCORES if any(row[f"{m}_status"] != "not_applicable" for row in rows)]
     several = len({row["n_items"] for row in rows}) > 1
@@ -39,13 +39,13 @@ def leaderboard(tables: Tables, task: str) -> Iterator[Short]:
     for name, metric in (("two annotators", "human_agreement"), ("best possible", "ceiling")):
         if about[f"{metric}_status"] != "not_applicable":
             made.append(
-                (name, "human", interval(about, metric), *[""] * (len(shown) + 2 + several))
+                (name, "labels", interval(about, metric), *[""] * (len(shown) + 2 + several))
             )
     legend = (
         f"mean: {RULE}, unweighted over domains; strict: right in every order, n/a for recordings "
         "of one; kappa: label-swap-symmetrised, on pairs with a verdict. rank: between which "
         "places, all judges compared at once; those that share a letter do not differ. "
-        f"{MDE}, from the leader. †: not told from chance. {FEW}"
+        f"mde: difference from the leader {MDE}. †: not told from chance. {FEW}"
     )
     said = f"{task}: agreement with the labels; {counts(about)}; {intervals(about)}."
     last = ("rank", "mde", "failed", "items")[: 3 + several]
@@ -93,7 +93,7 @@ def pairs(tables: Tables, task: str) -> Iterator[Short]:
     legend = (
         "Difference of the mean on the items that both judges have, unweighted over domains, with "
         "its interval alone and among all pairs of judges at once (max-|t|), and the p of the "
-        f"latter. {MDE}."
+        f"latter. mde: difference {MDE}."
     )
     about = f"{task}: paired differences; {intervals(overall(tables['data']))}."
     head = ("judge", "against", "difference", "among all", "p", "mde", "items")
@@ -141,7 +141,7 @@ def headline(tables: Tables, task: str) -> Iterator[Short]:
     legend = (
         "Can the small judge replace the large one? Difference of the mean, small minus large, on "
         "the same items; p: after Holm, over the tasks, and over the domains of a task; smallest "
-        f"margin: the least loss that these items rule out. {MDE}."
+        f"margin: the least loss that these items rule out. mde: difference {MDE}."
     )
     about = f"{task}: margin {margin} points; {intervals(overall(tables['data']))}."
     head = ("question", "small", "large", "verdict", "difference", "p")

@@ -60,11 +60,16 @@ def at_chance(row: Row, chance: float) -> bool:
     return bool(row["mean_lo"] <= chance <= row["mean_hi"])
 
 
+def counted(n: int, noun: str) -> str:
+    """1 item, 1,204 items."""
+    return f"{n:,} {noun if n == 1 else f'{noun}s'}"
+
+
 def counts(about: Row) -> str:
-    """ "914 of 999 items have a label that decides, 170 prompts, chance .500"."""
+    """ "a label that decides on 914 of 999 items, 170 prompts, chance .500"."""
     n, left_out = about["n_items"], about["n_undecided_items"] + about["n_unlabelled"]
-    decided = f"{n - left_out:,} of {n:,} items have a label that decides" if left_out else ""
-    parts = (decided or f"{n:,} items", f"{about['n_prompts']:,} prompts")
+    decided = f"a label that decides on {n - left_out:,} of {counted(n, 'item')}"
+    parts = (decided if left_out else counted(n, "item"), counted(about["n_prompts"], "prompt"))
     return ", ".join((*parts, f"chance {number(about['chance'])}"))
 
 
@@ -72,7 +77,7 @@ def intervals(about: Row) -> str:
     """What the intervals stand on."""
     if about["n_clusters"] == about["n_prompts"]:
         return "95 % intervals, clustered by prompt"
-    return f"95 % intervals, clustered ({about['n_clusters']:,} clusters)"
+    return f"95 % intervals, clustered ({counted(about['n_clusters'], 'cluster')})"
 
 
 def blocks(names: Sequence[T]) -> Iterator[Sequence[T]]:

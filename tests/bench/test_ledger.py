@@ -189,3 +189,15 @@ def test_an_older_ledger_keeps_its_verdicts(ledger: Ledger, make_item, version: 
         assert again.overlaps() == []
     with Ledger(path) as reader:
         assert len(reader.items()) == 3
+
+
+def test_what_nobody_may_write_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That the folder may not be written is a stand-in: the tests may run as root."""
+    path = tmp_path / "ledger.sqlite"
+    with Ledger(path, write=True) as ledger:
+        ledger.write_plan(Plan(("j",), ("made",)), [], [])
+    before = sorted(p.name for p in tmp_path.iterdir())
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with Ledger(path) as ledger:
+        assert ledger.items() == []
+        assert sorted(p.name for p in tmp_path.iterdir()) == before

@@ -124,7 +124,10 @@ def test_order_and_neighbours_change_no_bit(small: Path) -> None:
 
 
 @settings(max_examples=60)
-@given(text=st.one_of(st.text(), st.text("<|>imend_starx\x00\ud800 .\n")))
+@given(
+    # Not so long, with up to four bytes a letter, that the model could not read it.
+    text=st.one_of(st.text(max_size=40), st.text("<|>imend_starx\x00\ud800 .\n", max_size=99))
+)
 def test_any_text_gets_a_number_from_0_to_1(small: Path, text: str) -> None:
     for found in judged(small_judge(small), [item(1, text, text + "x")]):
         assert found.status is Status.OK

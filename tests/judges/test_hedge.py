@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +19,21 @@ from judges.engines.litellm import LitellmEngine, Sampling
 from judges.engines.retry import Backoff
 from judges.prompted_kinds import litellm
 
-Ask = Callable[[], Coroutine[Any, Any, str]]
-
 
 class Calls:
     """Calls by what each does: seconds, then an answer or a failure. `ended`: who was cut off."""
 
-    def __init__(self, *script: tuple[float, str | Exception]) -> None:
+    def __init__(self, *script: tuple[float, str | Exception], queue_s: float = 0.0) -> None:
         self.script, self.made, self.cancelled = script, 0, []  # type: ignore[var-annotated]
+        self.queue_s = queue_s
 
-    async def __call__(self) -> str:
+    async def __call__(self, sent: asyncio.Event) -> str:
         number = self.made
         seconds, outcome = self.script[number]
         self.made += 1
         try:
+            await asyncio.sleep(self.queue_s)
+            sent.set()
             await asyncio.sleep(seconds)
         except asyncio.CancelledError:
             self.cancelled.append(number)
@@ -50,8 +50,8 @@ class Calls:
         ([(0.0, "first")], 5.0, ("first", 1), []),
         ([(5.0, "first"), (0.0, "second")], 0.05, ("second", 2), [0]),
         ([(0.15, "first"), (5.0, "second")], 0.05, ("first", 2), [1]),
-        ([(0.15, ValueError("a")), (0.3, "second")], 0.05, ("second", 2), []),
-        ([(0.3, "first"), (0.0, ValueError("b"))], 0.05, ("first", 2), []),
+        ([(0.15, ValueError("a")), (0.3, "second")], 0.05, ("second", 1), []),
+        ([(0.3, "first"), (0.0, ValueError("b"))], 0.05, ("first", 1), []),
     ],
 )
 def test_the_first_answer_counts(
@@ -63,7 +63,23 @@ def test_the_first_answer_counts(
     calls = Calls(*script)
     assert asyncio.run(hedged(calls, after_s)) == found
     assert calls.cancelled == cancelled
-    assert calls.made == found[1]
+    assert calls.made == len(script)
+
+
+def test_waiting_for_a_turn_is_no_slowness() -> None:
+    calls = Calls((0.0, "first"), queue_s=0.3)
+    assert asyncio.run(hedged(calls, 0.05)) == ("first", 1)
+
+
+def test_a_second_call_that_was_not_sent_is_not_charged() -> None:
+    class Slow(Calls):
+        async def __call__(self, sent: asyncio.Event) -> str:
+            self.queue_s = 5.0 * self.made
+            return await super().__call__(sent)
+
+    calls = Slow((0.2, "first"), (0.0, "second"))
+    assert asyncio.run(hedged(calls, 0.05)) == ("first", 1)
+    assert calls.made == 2
 
 
 @pytest.mark.parametrize(

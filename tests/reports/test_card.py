@@ -15,11 +15,12 @@ import pytest
 from fixed_ledger import ANSWERS, COIN, FIRST, LARGE, SMALL, items, right, shown, write
 
 from bench.ledger import Ledger
-from bench.types import BenchError, Message, Response
+from bench.types import BenchError, Item, Message, Response, Trial, Verdict
 from reports.card import card, save
 from reports.examples import LONGEST, examples, modes
 from reports.gates import alt_test, kappa_gate
 from reports.headline import Question, headline_table
+from reports.overlap import told
 from reports.study import Study
 from reports.tables import build
 from reports.verdicts import sentence
@@ -67,7 +68,7 @@ def test_what_it_is_and_its_numbers(tmp_path: Path) -> None:
     for fact in ("`tiny-lm`", "`1f2e3d`", "`135M weights`", "`Apache-2.0`", "| layer | `12` |"):
         assert fact in text
     assert "Trained on: other." in text
-    assert "1 of 60 items share their prompt" in text
+    assert "share their prompt with what it was trained on (other): 1 of 60" in text
     pairs = tables["pairs"].set_index(["task", "scope", "judge", "against"])
     row = pairs.loc[("pairs", "overall", "small", "coin")]
     difference = f"{row.difference:+.3f}".replace("0.", ".")
@@ -155,20 +156,81 @@ def test_of_a_null_judge_it_says_that_it_is_one(tmp_path: Path) -> None:
     text = of(tmp_path, "coin")
     assert "No: a null judge is a yardstick." in text
     assert "## How it fails" not in text
+    assert "the others held fixed: not tested: a null judge." in text
 
 
 def test_a_run_with_one_judge(tmp_path: Path) -> None:
     text = of(tmp_path, "large", cards=[LARGE])
     assert "| – | – |" in text, "there is no null judge to compare it with"
-    assert "no large judge beside it" in text
+    assert "no larger prompted judge beside it" in text
 
 
 def test_a_judge_without_a_verdict(tmp_path: Path) -> None:
     silent = {**ANSWERS, "large": lambda trial, item: None}
     text = of(tmp_path, "large", answers=silent)
-    assert "**Incomplete: on pairs 100.0% of its showings have no answer." in text
+    assert "**No answer to any of its showings: error 0, not run 192." in text
     assert not re.search(r"\bnan\b", text)
-    assert "pass" not in re.findall(r"^\| pairs .*$", text, re.MULTILINE)[-1]
+    assert re.findall("^## (.*)$", text, re.MULTILINE) == ["What it is"]
+
+
+def test_of_an_incomplete_judge_nothing_is_tested(tmp_path: Path) -> None:
+    def late(trial: Trial, item: Item) -> Verdict | None:
+        return None if item.id in ("p0", "p1", "l0") else shown(trial, right(item))
+
+    text = of(tmp_path, "large", answers={**ANSWERS, "large": late})
+    assert "**Incomplete: on pairs 3.3% of its showings have no answer." in text
+    assert "not tested against the best null judge, coin: +" in text
+    assert "pairs: better than" not in text
+    assert text.count("not tested: incomplete") == 2 * (2 + 4), "two lines, four rows, two gates"
+    assert "not tested: too few items, or incomplete" in text
+
+
+def test_verdicts_on_a_part_are_no_failures(tmp_path: Path) -> None:
+    def part(trial: Trial, item: Item) -> Verdict:
+        return shown(trial, right(item), cut=True)
+
+    text = of(tmp_path, "large", answers={**ANSWERS, "large": part})
+    assert "pairs: 100.0% of its showings were judged on a part of the text alone." in text
+    assert "whatever these would have been" not in text
+
+
+def test_every_setting_is_told_under_its_name(tmp_path: Path) -> None:
+    odd = replace(LARGE, settings={"layer": 0, "t": 0.0, "bias": False, "model": "x", "no": None})
+    text = of(tmp_path, "large", cards=[odd])
+    for row in ("layer | `0`", "t | `0.0`", "bias | `False`", "model | `huge-lm`"):
+        assert f"| {row} |" in text
+    assert "| model (setting) | `x` |" in text
+    assert "| no |" not in text
+
+
+def test_a_known_overlap_and_an_unknown_one_are_both_told() -> None:
+    means = {f"mean_{w}{e}": 0.5 for w in ("with", "without") for e in ("", "_lo", "_hi")}
+    row = {"training_sets": "a, b", "n_items": 9, "n_same_prompt": 2, "n_same_words": 0, **means}
+    known, unknown = told({**row, "not_compared": "b"})
+    assert "trained on (a, b): 2 of 9" in known
+    assert unknown.startswith("trained on b, which could not be had")
+    assert list(told({**row, "n_same_prompt": 0, "not_compared": ""})) == []
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "met"),
+    [
+        (None, 135_000_000, False),
+        (None, None, True),
+        (7, 8, True),
+        (7, 7, False),
+        (7, None, True),
+    ],
+)
+def test_a_large_judge_is_known_to_be_larger_or_of_unknown_size(
+    own: int | None, other: int | None, met: bool, tmp_path: Path
+) -> None:
+    cards = [replace(SMALL, parameters=own), replace(LARGE, parameters=other), COIN]
+    text = of(tmp_path, "small", cards=cards)
+    assert ("no larger prompted judge beside it" not in text) == met
+    assert (
+        bool(re.search(r"^\| pairs .* large: (undecided|\w*inferior|superior) ", text, re.M)) == met
+    )
 
 
 def test_a_judge_that_was_asked_nothing(tmp_path: Path) -> None:

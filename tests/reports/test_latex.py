@@ -87,7 +87,7 @@ def test_the_numbers_are_those_of_the_short_tables(tables) -> None:
     large = next(row for row in board.rows if row[0] == "large")
     value, ends = large[2].split(" ", 1)
     assert rf"large & prompted, 70B & {value} {{\scriptsize {ends}}}" in text
-    assert "two annotators & human" in text, "the human ceiling is in it"
+    assert "two annotators & labels" in text, "the ceiling is in it"
     assert "coin & null" in text
     assert "official: this run has no such numbers" in latex(tables)["official"]
 

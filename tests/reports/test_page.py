@@ -23,7 +23,10 @@ from reports.headline import default_question
 from reports.page.answers import answers, verdict
 from reports.page.board import board
 from reports.page.caveats import caveats
-from reports.page.cells import Number, Numbers, dollars
+from reports.page.cells import Number, Numbers, counts, dollars
+from reports.page.domains import domain_rows
+from reports.page.items_showings import _usage
+from reports.page.origin import origin
 from reports.page.page import page
 from reports.study import Study
 
@@ -86,12 +89,79 @@ def test_caveats(troubled) -> None:
         r"Failures: refuser gave no verdict in \d+\.\d% .* lies between \.\d+ and \.\d+",
         r"Cut: short judged \d\d\.\d% of its showings on a part",
         r"One order only: half\.",
-        r"Not shown to be better than longest, a null judge: refuser, narrow\.",
+        r"Not shown to be better than longest, a null judge \(each compared alone\): "
+        r"refuser, narrow\.",
     )
     for sentence, pattern in zip(said, expected, strict=True):
         assert re.match(pattern, sentence), sentence
     few = "Little data: 12 items, 6 prompts. Read the intervals, not the scores."
     assert few in caveats(tables, "few")
+
+
+def test_an_incomplete_judge_is_left_out_of_the_answers(tmp_path: Path) -> None:
+    judges = [
+        Asked(prompted("half run"), 0.99, silent=0.4),
+        Asked(card("whole"), 0.8),
+        Asked(null(), 0.5),
+        Asked(null("first"), 0.5, silent=0.3),
+        Asked(null("coin"), 0.5, silent=0.3),
+    ]
+    _, tables = page_runs.made(tmp_path, pairs("set", ("chat", "code"), 200, 1), judges)
+    shown = board(tables, "set", Numbers(tables["estimates"]))
+    assert shown.lines[0].judge == "half run"
+    assert shown.lines[0].kind == "prompted, incomplete"
+    found = answers(tables, shown)
+    for answer in found:
+        assert answer.best.startswith("whole .")
+        assert answer.second.startswith("Yes: whole is better than longest by ")
+        for said in (answer.best, answer.second):
+            assert re.search(r"half run, .* are incomplete and left out\.$", said)
+        assert answer.cost.startswith("Not known for whole")
+    assert [row.leaders[0].judge for row in domain_rows(tables, shown, found)] == ["whole"] * 3
+    stopped = {"half run": "the budget of $1 is\nused up.", "coin": "x", "first": "x"}
+    said = [line for line in caveats(tables, "set", stopped) if line.startswith("Incomplete: ")]
+    assert len(said) == 2
+    assert any("showings (stopped: the budget of $1 is used up)." in line for line in said)
+    assert any(re.search(r"null judges (first, coin|coin, first) have no ", line) for line in said)
+    assert sum("Incomplete: the null judges" in line for line in caveats(tables, "set")) == 1
+
+
+def test_a_free_judge_is_said_to_be_free(tmp_path: Path) -> None:
+    judges = [Asked(null(), 0.9), Asked(prompted("dear"), 0.6, usd=0.01)]
+    _, tables = page_runs.made(tmp_path, pairs("set", ("chat",), 100, 1), judges)
+    shown = board(tables, "set", Numbers(tables["estimates"]))
+    assert answers(tables, shown)[0].cost == "longest is free."
+
+
+def test_a_subset_named_like_a_domain_keeps_its_own_count(tmp_path: Path) -> None:
+    items = [
+        replace(item, subset="code" if n % 4 == 0 else "rest")
+        for n, item in enumerate(pairs("set", ("chat", "code"), 120, 1))
+    ]
+    judges = [Asked(card("one"), 0.8), Asked(prompted("two"), 0.7)]
+    _, tables = page_runs.made(tmp_path, items, judges)
+    shown = board(tables, "set", Numbers(tables["estimates"]))
+    rows = domain_rows(tables, shown, answers(tables, shown))
+    assert [(row.name, row.items) for row in rows] == [("", 120), ("chat", 60), ("code", 60)]
+
+
+def test_commands_name_the_folder_that_was_given(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "my runs").mkdir()
+    judges = [Asked(card("one"), 0.8), Asked(prompted("two"), 0.7)]
+    page_runs.made(tmp_path / "my runs", pairs("set", ("chat",), 40, 1), judges)
+    monkeypatch.chdir(tmp_path)
+    with Ledger(Path("my runs/ledger.sqlite")) as ledger:
+        assert origin(ledger).commands[0] == "smallclaims report 'my runs'"
+
+
+def test_one_is_singular() -> None:
+    assert counts(1, 1) == "1 item, 1 prompt"
+    assert counts(1200, 2) == "1,200 items, 2 prompts"
+
+
+def test_unknown_tokens_are_not_nought() -> None:
+    assert _usage(7, None, None, None, None, None) == "7 + – tokens"
+    assert _usage(None, None, 0, None, None, None) == "– + 0 tokens"
 
 
 def test_no_caveat_without_a_reason(tmp_path: Path) -> None:
@@ -107,11 +177,13 @@ def test_the_first_and_the_second(ordinary) -> None:
     whole, chat, code = answers(tables, shown)
     assert code.best.startswith("small .")
     assert [line.judge for line in code.leaders] == ["small"]
-    assert code.best.endswith("Every other judge is shown to be worse.")
+    assert code.best.endswith("Every other judge is shown to be worse, all compared at once.")
     assert code.second.startswith("Yes: small is better than large by +")
     assert chat.second.startswith("Yes: large is better than small by +")
     assert [line.judge for line in whole.leaders] == ["large", "small"]
-    assert re.fullmatch(r"large .* Not shown to be worse: small \.\d+ \[.*\]\.", whole.best)
+    assert re.fullmatch(
+        r"large .* Not shown to be worse, all compared at once: small \.\d+ \[.*\]\.", whole.best
+    )
     pairs_of = tables["pairs"]
     row = pairs_of[
         (pairs_of.task == "first task")
@@ -123,8 +195,7 @@ def test_the_first_and_the_second(ordinary) -> None:
     assert whole.second == (
         f"Not shown: large less small is {-100 * row.difference:+.1f} points, 95 % interval with "
         f"all pairs compared at once {-100 * row.all_hi:+.1f} to {-100 * row.all_lo:+.1f}, on 240 "
-        f"items with 120 prompts. A true difference of {100 * row.mde:.1f} points would have shown "
-        "in four of five such samples."
+        "items with 120 prompts."
     )
 
 
@@ -141,7 +212,10 @@ def test_costs(ordinary) -> None:
 def test_an_unknown_cost_is_not_nought(troubled) -> None:
     _, tables = troubled
     shown = board(tables, "set", Numbers(tables["estimates"]))
-    assert answers(tables, shown)[0].cost.startswith("Not known for ")
+    said = answers(tables, shown)[0].cost
+    assert re.match(
+        r"Not known for \w+, which has no price; it gives \d+ judgments a second\.", said
+    )
     cells = shown.lines[0].cells[0]
     assert cells is not None and cells["usd_per_1000"].text == "–"
     written = {
@@ -232,5 +306,5 @@ def test_a_run_without_scores_has_a_page(tmp_path: Path) -> None:
     path, tables = page_runs.made(tmp_path, items, judges)
     assert verdict(tables, "set") == "No verdict on set: no judge has a score here."
     shown = board(tables, "set", Numbers(tables["estimates"]))
-    assert [answer.best for answer in answers(tables, shown)] == ["No judge has a score."]
+    assert [answer.best for answer in answers(tables, shown)] == ["No complete judge has a score."]
     assert "20 items without a label have no score" in path.read_text()

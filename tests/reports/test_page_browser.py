@@ -138,6 +138,54 @@ def test_sorts_by_click_and_by_key(opened, ordinary) -> None:
         assert judges(page) == sorted(before)
 
 
+@pytest.mark.parametrize("shown_column", ["mean", "rank"])
+def test_what_a_rule_does_not_know_stands_last(opened, tmp_path: Path, shown_column) -> None:
+    asked = [
+        page_runs.Asked(page_runs.prompted("one order", orders="first"), 0.95),
+        page_runs.Asked(page_runs.card("good"), 0.9),
+        page_runs.Asked(page_runs.prompted("poor"), 0.6),
+    ]
+    path, _ = page_runs.made(tmp_path, page_runs.pairs("set", ("chat",), 200, 1), asked)
+    with opened(path) as page:
+        assert judges(page)[0] == "one order"
+        page.select_option("#rule", "strict")
+        head = page.locator(f"table[data-board] th[data-column={shown_column}] button")
+        for _ in range(2):
+            head.click()
+            assert judges(page)[0] != "one order"
+            assert judges(page)[-1] == "one order"
+        assert sorted(column(page, "rank")) == ["1", "2", "–"]
+        assert dict(zip(judges(page), column(page, "rank"), strict=True))["good"] == "1"
+
+
+def test_the_sort_by_rank_follows_the_rule(opened, tmp_path: Path) -> None:
+    """One judge leads by the mean because the other fails often."""
+    asked = [
+        page_runs.Asked(page_runs.card("steady"), 0.75),
+        page_runs.Asked(page_runs.prompted("refuser"), 0.95, fails=0.4),
+    ]
+    path, _ = page_runs.made(tmp_path, page_runs.pairs("set", ("chat",), 200, 1), asked)
+    with opened(path) as page:
+        page.get_by_role("button", name="rank").click()
+        assert judges(page) == ["steady", "refuser"]
+        page.select_option("#policy", "drop")
+        assert judges(page) == ["refuser", "steady"]
+        assert column(page, "rank") == ["1", "2"]
+        page.select_option("#policy", "wrong")
+        assert judges(page) == ["steady", "refuser"]
+
+
+def test_what_the_controls_leave_alone_is_said(opened, ordinary) -> None:
+    path, _ = ordinary
+    with opened(path) as page:
+        stays, kinds = page.locator("#stays"), page.locator("#kinds")
+        assert stays.is_hidden() and kinds.is_hidden()
+        page.select_option("#policy", "drop")
+        page.select_option("#kind", label="null")
+        assert "three answers stay with the rule mean" in stays.inner_text()
+        assert "leaderboard alone" in kinds.inner_text()
+
+
 def test_every_rule_and_policy_is_what_the_table_says(opened, ordinary) -> None:
     path, tables = ordinary
     rules = tables["rules"][tables["rules"].task == "first task"]

@@ -42,7 +42,7 @@ def test_verdict_and_warnings_before_any_table(tmp_path: Path) -> None:
         "Notes",
     ]
     assert "| *coin* | null |" in text, "null judges are seen as such"
-    assert "| best possible | human |" in text
+    assert "| best possible | labels |" in text
     board = tables["leaderboard"].set_index(["task", "scope", "judge"])
     small = board.loc[("pairs", "overall", "small")]
     mean, lo, hi = (f"{small[c]:.3f}"[1:] for c in ("mean", "mean_lo", "mean_hi"))
@@ -54,6 +54,14 @@ def test_chance_is_shown_as_such(tmp_path: Path) -> None:
     board = text[text.index("## Leaderboard") : text.index("## Domains")]
     marked = set(re.findall(r"^\| \*?(\w+)\*? \|.*†", board, re.MULTILINE))
     assert marked == {"coin", "first"}
+
+
+def test_the_legends_speak_of_labels_and_of_one_pair(tmp_path: Path) -> None:
+    text, _ = made(tmp_path)
+    assert "human" not in text, "labels can be a program's"
+    assert re.search(r"mde: difference from the leader .* this pair compared alone", text)
+    one, _ = made(tmp_path / "one", cards=[LARGE, COIN], made=items()[:1])
+    assert "1 item, 1 prompt, chance" in one
 
 
 def test_hostile_names_stay_names(tmp_path: Path) -> None:

@@ -364,3 +364,18 @@ def test_the_terminal_shows_every_name_and_no_nan(planted) -> None:
         assert judge[:12] in text.getvalue()
     assert "nan" not in text.getvalue().lower()
     assert "…" not in text.getvalue()
+
+
+def test_the_rule_of_the_leaderboard_has_its_numbers(tmp_path: Path) -> None:
+    """Also where a judge does not vary, and other judges lend it a design effect."""
+    tables = tables_of(tmp_path, pairs(60, 20), "planted:acc=.8,first=.2,first,longest")
+    ours = tables["leaderboard"].query("scope == 'overall'").set_index("judge")
+    for rule in ("mean", "strict"):
+        theirs = (
+            tables["rules"]
+            .query("scope == 'overall' and rule == @rule and policy == 'wrong'")
+            .set_index("judge")
+        )
+        assert set(theirs.index) == set(ours.index)
+        for end in ("", "_lo", "_hi", "_status"):
+            assert theirs[f"score{end}"].to_dict() == ours[f"{rule}{end}"].to_dict()
