@@ -65,7 +65,8 @@ def test_paule_mandel_solves_its_equation(studies):
 def test_paule_mandel_agrees_with_statsmodels(vector):
     y, v = (np.array(vector("meta.bcg").inputs[k]) for k in ("yi", "vi"))
     for part in (slice(None), slice(0, 6), slice(5, None)):
-        theirs = combine_effects(y[part], v[part], method_re="iterated", atol=1e-12)
+        # Closer, and rounding may make the last step too long, for which the library says 0.
+        theirs = combine_effects(y[part], v[part], method_re="iterated", atol=1e-8)
         ours = meta_analysis(y[part], v[part], method="PM")
         np.testing.assert_allclose(ours.tau2, theirs.tau2, rtol=1e-6)
         np.testing.assert_allclose(ours.random.estimate, theirs.mean_effect_re, rtol=1e-6)
