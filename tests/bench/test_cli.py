@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -278,7 +279,12 @@ def test_ctrl_c_keeps_everything_and_says_how_to_go_on(plugin: str, tmp_path: Pa
     env = {**os.environ, "PYTHONPATH": plugin, "TINY_LOG": str(log), "TINY_SLEEP": "0.02"}
     args = ["run", "--judges", "slow-vowels", "--tasks", "letters", "--out", str(tmp_path / "run")]
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench", *args], env=env, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "bench", *args],
+        env=env,
+        stderr=subprocess.PIPE,
+        text=True,
+        # What starts the tests in the background may have them ignore it.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     while len(_asked(log)) < 50:
         time.sleep(0.01)
