@@ -97,12 +97,13 @@ def card(
 ) -> None:
     """One page on a judge of a run: what it is, whom it may replace, how it fails."""
     from bench.ledger import Ledger
+    from reports.card import card as text_of
     from reports.card import save
 
     with Ledger(run / "ledger.sqlite") as ledger:
-        text, path = save(ledger, judge, run / "report" / "cards")
-    print(text)
-    print(f"{path} written", file=sys.stderr)
+        text = text_of(ledger, judge)
+    print(text, flush=True)  # also where it cannot be kept
+    print(f"{save(text, judge, run / 'report' / 'cards')} written", file=sys.stderr)
 
 
 def diff(

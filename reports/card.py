@@ -26,23 +26,21 @@ from reports.tables import build
 Tables = Mapping[str, pd.DataFrame]
 
 
-def save(ledger: Ledger, judge: str, folder: Path) -> tuple[str, Path]:
-    """Write the card of `judge` into `folder`, whole or not at all; its text and its path. Raises
-    BenchError with near names for a judge that the run does not have."""
-    names = [card.name for card in ledger.judges()]
-    if names and judge not in names:
-        raise choose("judge of this run", judge, names)
-    text = card(ledger, judge)
+def save(text: str, judge: str, folder: Path) -> Path:
+    """Write the card of `judge` into `folder`, whole or not at all; its path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{plain_name(judge)}.md"
     part = path.with_suffix(".part")
     part.write_text(text, encoding="utf-8")
     part.replace(path)
-    return text, path
+    return path
 
 
 def card(ledger: Ledger, judge: str) -> str:
-    """The text. `judge`: a name of the run."""
+    """The text. Raises BenchError with near names for a judge that the run does not have."""
+    names = [card.name for card in ledger.judges()]
+    if names and judge not in names:
+        raise choose("judge of this run", judge, names)
     study = Study.of(ledger)
     tables = build(ledger, study)
     (about,) = (c for c in study.cards if c.name == judge)

@@ -280,7 +280,7 @@ def test_file_names_are_plain_and_differ(tmp_path: Path) -> None:
     answers = dict.fromkeys(names, ANSWERS["coin"])
     folder = tmp_path / "cards"
     with Ledger(write(tmp_path, cards, items()[:4], answers) / "ledger.sqlite") as ledger:
-        paths = [save(ledger, name, folder)[1] for name in names]
+        paths = [save(card(ledger, name), name, folder) for name in names]
     assert len(set(paths)) == len(names)
     for path in paths:
         assert path.parent == folder
@@ -293,4 +293,4 @@ def test_an_unknown_judge_gets_near_names(tmp_path: Path) -> None:
         Ledger(write(tmp_path) / "ledger.sqlite") as ledger,
         pytest.raises(BenchError, match="Did you mean small"),
     ):
-        save(ledger, "smal", tmp_path)
+        card(ledger, "smal")
